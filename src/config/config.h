@@ -1,0 +1,72 @@
+/*
+ * config/: enroot.conf, its drop-ins and the environment as one const struct.
+ *
+ * Later wins: built-in defaults < SYSCONF/enroot.conf < SYSCONF/enroot.conf.d/ *.conf
+ * (by name) < environment.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "util/error.h"
+#include "util/strlist.h"
+
+enum config_origin {
+        CONFIG_DEFAULT,
+        CONFIG_FILE,
+        CONFIG_ENVIRONMENT,
+};
+
+/* One variable with where its value came from, for "enroot info". */
+struct config_setting {
+        char *name, *value;
+        enum config_origin origin;
+        char *file; /* of CONFIG_FILE */
+};
+
+struct config {
+        /* directories and files; absolute */
+        const char *library_path, *sysconf_path, *runtime_path, *config_path;
+        const char *cache_path, *data_path, *temp_path;
+
+        const char *gzip_program, *zstd_options, *squash_options;
+        unsigned int max_processors, max_connections, transfer_retries;
+        long connect_timeout, transfer_timeout; /* seconds; 0: no limit */
+
+        bool login_shell, allow_superuser, allow_http, rootfs_writable, native_overlayfs;
+        bool remap_root, unshare_pid, unshare_net, unshare_ipc, unshare_uts;
+        bool bundle_all, bundle_checksum, force_override, mount_home, restrict_dev;
+
+        bool has_source_date_epoch;
+        int64_t source_date_epoch; /* seconds */
+
+        /* Every known ENROOT_* variable, sorted by name. Owns the strings above. */
+        struct config_setting *settings;
+        size_t setting_count;
+
+        /* The process environment with the effective settings in it: for hooks, ${VAR}, proxies. */
+        struct strlist environment;
+};
+
+/*
+ * Load the configuration.
+ *
+ * environment  NULL-terminated "KEY=VALUE" list, normally environ
+ *
+ * Returns 0, or -1 with *err naming file, line and variable. Makes no directory.
+ */
+int config_load(struct config *config, char *const *environment, struct error *err);
+void config_release(struct config *config);
+#define auto_config auto_cleanup(config_release)
+
+/*
+ * Expand a value as a shell would in double quotes, and unquote it: $VAR, ${VAR},
+ * ${VAR:-word}, ${VAR-word}, ${VAR:+word}, ~/, $(command). The commands that site
+ * files use (id -u, id -un, id -g, nproc, hostname) are answered without a
+ * process; any other runs through /bin/sh. malloc'd, or NULL with *err.
+ */
+char *config_expand(const char *value, const struct strlist *environment, struct error *err);
+
+/* No, in any of the spellings that the classic tool takes, or empty. */
+bool config_is_false(const char *value);

@@ -1,0 +1,158 @@
+/*
+ * image/: what a container image is called and what its documents say. Pure: no
+ * files, no network. The only user of the JSON library (json.c).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/error.h"
+#include "util/report.h"
+#include "util/sha256.h"
+#include "util/strbuf.h"
+#include "util/strlist.h"
+
+/* "sha256:" and 64 lower-case hex digits, with the NUL. */
+#define IMAGE_DIGEST_SIZE (7 + SHA256_HEX_SIZE)
+
+/* Limits on documents that a registry sends, in bytes and items. */
+#define IMAGE_MANIFEST_LIMIT (4u << 20) /* as in containerd and the distribution specification */
+#define IMAGE_CONFIG_LIMIT   (8u << 20)
+#define IMAGE_LAYER_LIMIT    1024u
+
+/* Whether text is a well-formed sha256 digest. File names and URLs are built from digests. */
+bool image_digest_valid(const char *text);
+
+/* ---- references ---- */
+
+/*
+ * docker://[USER@][REGISTRY#]IMAGE[:TAG][@DIGEST], or the Docker form with
+ * REGISTRY/IMAGE. Defaults are filled in; see enroot-import(1).
+ */
+struct image_reference {
+        char *user;       /* NULL when none was given */
+        char *registry;   /* host[:port]; "registry-1.docker.io" for Docker Hub */
+        char *repository; /* "library/alpine" */
+        char *tag;        /* never NULL; "latest" when none was given */
+        bool tag_given;
+        char *digest;     /* NULL unless pinned; then the tag does not count */
+};
+
+/* Parse a docker:// URI. Returns 0, or -1 with *err (EINVAL) naming what is wrong in it. */
+int image_reference_parse(const char *uri, struct image_reference *ret, struct error *err);
+void image_reference_release(struct image_reference *ref);
+#define auto_image_reference auto_cleanup(image_reference_release)
+
+/* "alpine+latest.sqsh": '/' becomes '+'; the tag only when one was given. malloc'd, or NULL. */
+char *image_reference_file_name(const struct image_reference *ref);
+
+/* The canonical URI for provenance: docker://REGISTRY#REPOSITORY:TAG or …@DIGEST. malloc'd. */
+char *image_reference_uri(const struct image_reference *ref);
+
+/* ---- platforms ---- */
+
+struct image_platform {
+        char architecture[16]; /* as in Go: amd64, arm64, arm, ppc64le, s390x, riscv64, 386 … */
+        char variant[8];       /* "v7", "v8"; "" when it does not matter */
+};
+
+/*
+ * From an --arch word (Debian's, the kernel's or Go's name, "/variant" allowed),
+ * or from this machine when word is NULL. Returns 0, or -1 with *err (EINVAL).
+ */
+int image_platform_parse(const char *word, struct image_platform *ret, struct error *err);
+
+/* ---- manifests ---- */
+
+struct image_descriptor {
+        char digest[IMAGE_DIGEST_SIZE];
+        char *media_type; /* may be NULL */
+        uint64_t size;    /* bytes */
+};
+
+struct image_manifest {
+        struct image_descriptor config;
+        struct image_descriptor *layers; /* bottom first, as in the document */
+        size_t layer_count;
+};
+
+enum image_document {
+        IMAGE_DOCUMENT_MANIFEST, /* OCI or Docker v2 schema 2 */
+        IMAGE_DOCUMENT_INDEX,    /* OCI index or Docker manifest list */
+};
+
+/*
+ * What a document is, from its content; the media_type of the response (NULL when
+ * unknown) must agree with it (CVE-2021-41190: a document that is both is
+ * refused). Schema 1 is refused with an explanation (EPROTONOSUPPORT).
+ */
+int image_document_type(const char *text, size_t length, const char *media_type,
+                        enum image_document *ret, struct error *err);
+
+/*
+ * Choose the manifest for a platform out of an index. Attestations ("unknown"
+ * platform) are never chosen; among variants an exact match comes first, then
+ * the highest one not above what was asked for. ENOENT with the list of the
+ * platforms that there are.
+ */
+int image_index_select(const char *text, size_t length, const struct image_platform *platform,
+                       struct image_descriptor *ret, struct error *err);
+int image_manifest_parse(const char *text, size_t length, struct image_manifest *ret,
+                         struct error *err);
+void image_descriptor_release(struct image_descriptor *descriptor);
+void image_manifest_release(struct image_manifest *manifest);
+#define auto_image_descriptor auto_cleanup(image_descriptor_release)
+#define auto_image_manifest   auto_cleanup(image_manifest_release)
+
+/* ---- configuration ---- */
+
+struct image_label {
+        char *key, *value;
+};
+
+struct image_config {
+        char *architecture, *variant, *os; /* may be NULL */
+        struct strlist env;                /* "KEY=VALUE" */
+        struct strlist entrypoint, cmd;
+        struct strlist volumes; /* sorted */
+        char *working_dir;      /* NULL when none */
+        char *user;             /* NULL when none */
+        struct image_label *labels; /* sorted by key */
+        size_t label_count;
+};
+
+int image_config_parse(const char *text, size_t length, struct image_config *ret,
+                       struct error *err);
+void image_config_release(struct image_config *config);
+#define auto_image_config auto_cleanup(image_config_release)
+
+/* 0 when the image is for the platform, or says nothing; -1 with *err (ENOEXEC) naming both. */
+int image_config_check_platform(const struct image_config *config,
+                                const struct image_platform *platform, struct error *err);
+
+/*
+ * The files that an import writes into the image. Values come from the image and
+ * are untrusted: newlines in labels and volumes cannot start a line of their own,
+ * words of rc are quoted for the shell. Each appends to *text; 0, or -1 with *err.
+ */
+int image_write_rc(const struct image_config *config, const char *provenance,
+                   struct strbuf *text, struct error *err);        /* /etc/rc */
+int image_write_rc_local(struct strbuf *text, struct error *err);  /* /etc/rc.local */
+int image_write_fstab(const struct image_config *config, struct strbuf *text,
+                      struct error *err);                          /* /etc/fstab */
+int image_write_environment(const struct image_config *config, struct strbuf *text,
+                            struct error *err);                    /* /etc/environment */
+
+/* ---- small JSON documents of the registry protocol ---- */
+
+/*
+ * The token of a token server's answer: "token", else "access_token". malloc'd.
+ * ret_expires_in is in seconds (60 when absent, as the specification says).
+ */
+char *image_parse_token(const char *text, size_t length, int64_t *ret_expires_in,
+                        struct error *err);
+
+/* The first error of a registry's {"errors":[…]} as "CODE: message". malloc'd; NULL if none. */
+char *image_parse_registry_error(const char *text, size_t length);

@@ -1,0 +1,50 @@
+/*
+ * layer/: a tar stream as a sequence of entries. The only user of libarchive,
+ * which is loaded on first use.
+ *
+ * Understands ustar, pax, GNU long names and sparse files, hard links and
+ * extended attributes. Names are bytes: no character set is assumed.
+ */
+#pragma once
+
+#include "tree/tree.h"
+#include "util/stream.h"
+
+struct layer;
+
+/*
+ * Read a tar archive from an already decompressed stream, which then belongs to
+ * the layer (and is closed on failure). NULL with *err on failure.
+ */
+struct layer *layer_open(struct stream *tar, struct error *err);
+void layer_close(struct layer *layer);
+
+static inline void cleanup_layer(struct layer **layer)
+{
+        if (*layer)
+                layer_close(*layer);
+}
+#define auto_layer __attribute__((cleanup(cleanup_layer)))
+
+/*
+ * Go to the next entry. Device nodes are left out. Absolute names and ".." stay
+ * inside the root (util/path.h, path_normalize). Whiteouts come as ordinary
+ * entries with their ".wh." names.
+ *
+ * Returns 1 and fills *entry (to be released by the caller), 0 at the end of the
+ * archive, or -1 with *err: EBADMSG for something that is not a tar archive,
+ * EIO for one that ends too early.
+ */
+int layer_next(struct layer *layer, struct entry *entry, struct error *err);
+
+/*
+ * The next piece of the current file's content; valid until the next call.
+ *
+ * ret_offset  where the piece belongs in the file, in bytes: a gap before it is a
+ *             hole of a sparse file and reads as zeros
+ *
+ * Returns the size of the piece, 0 at the end, or -1 with *err. Content that is
+ * not read is skipped by layer_next.
+ */
+ssize_t layer_read(struct layer *layer, const void **ret_data, uint64_t *ret_offset,
+                   struct error *err);

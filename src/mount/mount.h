@@ -1,0 +1,86 @@
+/*
+ * mount/: fstab lines → a mount plan (pure), and the one place that carries plans
+ * out (apply.c).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/error.h"
+#include "util/strbuf.h"
+#include "util/strlist.h"
+
+enum mount_create {
+        MOUNT_CREATE_NONE,
+        MOUNT_CREATE_DIR,
+        MOUNT_CREATE_FILE,
+        MOUNT_CREATE_AUTO, /* whatever the source is */
+};
+
+/* One step of a plan. Every string is owned and, but for target, may be NULL. */
+struct mount_entry {
+        char *source;  /* on the host for binds; what the file system wants otherwise */
+        char *target;  /* path below the rootfs */
+        char *type;    /* NULL for binds, remounts and changes of propagation */
+        char *data;    /* options for the file system itself */
+
+        uint64_t attr_set, attr_clear; /* MS_RDONLY, MS_NOSUID, MS_NODEV, … of mount(2) */
+        unsigned long propagation;     /* MS_PRIVATE, MS_SLAVE …, 0: leave */
+        bool propagation_recursive;
+        bool bind, recursive, remount, move, detach;
+        enum mount_create create;
+        bool nofail, silent;
+        int pass;     /* fs_passno; -1: before hooks */
+        char *origin; /* "FILE:LINE" or the --mount word, for messages */
+};
+
+struct mount_plan {
+        struct mount_entry *entries;
+        size_t count, capacity;
+};
+
+#define MOUNT_PLAN_INIT { .entries = NULL }
+
+void mount_entry_release(struct mount_entry *entry);
+void mount_plan_release(struct mount_plan *plan);
+#define auto_mount_plan auto_cleanup(mount_plan_release)
+
+/*
+ * Append the entries of fstab text. ${VAR} is replaced from env first (empty when
+ * undefined). Grammar: fstab(5) with \040-style escapes and the extensions in
+ * enroot-fstab(5): fields may be left out, x-create, x-move, x-detach, nofail,
+ * silent, propagation words. origin names the file in messages.
+ * Returns 0, or -1 with *err naming origin and line.
+ */
+int mount_plan_add_fstab(struct mount_plan *plan, const char *text, size_t length,
+                         const char *origin, const struct strlist *env, struct error *err);
+
+/* Append dir/ *.fstab in name order; a missing directory is no error. */
+int mount_plan_add_dir(struct mount_plan *plan, const char *dir, const struct strlist *env,
+                       struct error *err);
+
+/*
+ * Append one --mount word SRC[:DST[:TYPE[:OPTS]]] ("\:" is a colon). A relative
+ * source is relative to the current directory.
+ */
+int mount_plan_add_word(struct mount_plan *plan, const char *word, struct error *err);
+
+/* Append an entry from one fstab line written by the program itself (printf style). */
+int mount_plan_add_line(struct mount_plan *plan, struct error *err, const char *fmt, ...)
+        __attribute__((format(printf, 3, 4)));
+
+/* One entry as an fstab line, for --dry-run and messages. 0, or -1 without memory. */
+int mount_entry_print(const struct mount_entry *entry, struct strbuf *text);
+
+/*
+ * Carry out the entries of a plan whose pass is between first and last, in order.
+ * Targets are resolved below rootfs_fd, whatever links it holds, and made when the
+ * entry says so.
+ *
+ * A failed nofail entry is reported through warn (unless silent) and skipped.
+ * Returns 0, or -1 with *err naming source, target and origin.
+ */
+int mount_plan_apply(const struct mount_plan *plan, int rootfs_fd, int first, int last,
+                     void (*warn)(const char *text), struct error *err);

@@ -1,0 +1,82 @@
+/*
+ * registry/: the client side of the OCI distribution specification 1.1 (and the
+ * Docker registry HTTP API v2). The only user of libcurl (http.c), which is loaded
+ * on first use. Knows nothing about where blobs are kept.
+ */
+#pragma once
+
+#include "image/image.h"
+#include "util/report.h"
+
+struct registry_options {
+        bool allow_http;              /* plain HTTP instead of HTTPS (ENROOT_ALLOW_HTTP) */
+        long connect_timeout;         /* seconds */
+        long transfer_timeout;        /* seconds for one request, 0: no limit */
+        unsigned int retries;         /* of a failed request, beyond the first try */
+        unsigned int max_connections; /* transfers at once */
+        const char *credentials_file; /* netrc syntax; need not exist */
+        const struct strlist *environment; /* proxies, SSL_CERT_FILE, SSL_CERT_DIR; "KEY=VALUE" */
+};
+
+struct registry; /* a session with one repository of one registry */
+
+/*
+ * Prepare a session; nothing is sent yet. options, what it refers to, and report
+ * must outlive it. NULL with *err on failure.
+ */
+struct registry *registry_open(const struct image_reference *ref,
+                               const struct registry_options *options, struct report *report,
+                               struct error *err);
+void registry_close(struct registry *registry);
+
+static inline void cleanup_registry(struct registry **registry)
+{
+        if (*registry)
+                registry_close(*registry);
+}
+#define auto_registry __attribute__((cleanup(cleanup_registry)))
+
+/*
+ * Find the manifest for the platform: permission, authentication, index,
+ * manifest, each verified against its digest (the reference's, or the index's).
+ *
+ * ret_digest  digest of the chosen manifest
+ *
+ * Errors: ENOENT (no such image, no such platform), EACCES (credentials refused or
+ * missing; says which were used and how to give others), EBADMSG (digest),
+ * EPROTONOSUPPORT (schema 1), ETIMEDOUT, ECONNREFUSED …
+ */
+int registry_resolve(struct registry *registry, const struct image_platform *platform,
+                     struct image_manifest *ret, char ret_digest[IMAGE_DIGEST_SIZE],
+                     struct error *err);
+
+/* One blob to be fetched by registry_fetch. The callbacks run in the calling thread. */
+struct registry_blob {
+        const struct image_descriptor *descriptor;
+        void *context;
+
+        /*
+         * Called before the request is sent, again after a failed try. *ret_offset is
+         * where to go on (bytes that the sink already has). Returns 0; 1 to put the
+         * blob off (asked again in 100 ms, while other blobs go on), 2 when it is no
+         * longer needed, -1 with *err.
+         */
+        int (*begin)(struct registry_blob *blob, uint64_t *ret_offset, struct error *err);
+        int (*data)(struct registry_blob *blob, const void *data, size_t size, struct error *err);
+
+        /* Called once, when all bytes have come, or with failure != NULL. */
+        int (*end)(struct registry_blob *blob, const struct error *failure, struct error *err);
+};
+
+/*
+ * Fetch blobs, several at once over shared connections, in the order given as far
+ * as starting them goes. Handles redirects (credentials never go to another host),
+ * token renewal in the middle of a pull, retries with backoff and Retry-After, and
+ * resumes a broken transfer where it stopped when the server allows it.
+ *
+ * Digest and size are the sink's business. Returns 0 once all blobs ended well;
+ * -1 with the first *err, after all others have been ended with it. Stops with
+ * EINTR when util/cancel.h asks to.
+ */
+int registry_fetch(struct registry *registry, struct registry_blob *blobs, size_t count,
+                   struct error *err);

@@ -1,0 +1,54 @@
+/*
+ * source/: where images come from, all with one face: a configuration and
+ * layers, each a stream of the blob as it was stored (compressed or not).
+ */
+#pragma once
+
+#include "image/image.h"
+#include "registry/registry.h"
+#include "store/store.h"
+#include "util/stream.h"
+
+struct source_options {
+        struct registry_options registry;
+        const char *cache_path; /* ENROOT_CACHE_PATH */
+        struct image_platform platform;
+};
+
+struct source;
+
+/*
+ * Resolve an image and start fetching what the cache lacks, in a thread of its
+ * own. URI: docker://…; other schemes are an EINVAL that lists the known ones.
+ * options and report must outlive the source. NULL with *err on failure.
+ */
+struct source *source_open(const char *uri, const struct source_options *options,
+                           struct report *report, struct error *err);
+
+/* Stop fetching and release. */
+void source_close(struct source *source);
+
+static inline void cleanup_source(struct source **source)
+{
+        if (*source)
+                source_close(*source);
+}
+#define auto_source __attribute__((cleanup(cleanup_source)))
+
+const struct image_config *source_config(const struct source *source);
+const char *source_provenance(const struct source *source); /* canonical URI */
+const char *source_digest(const struct source *source);     /* of the manifest */
+size_t source_layer_count(const struct source *source);
+
+/*
+ * The blob of a layer, 0 being the bottom one, as a stream that can be read while
+ * it still arrives. May be called again for a second pass. Close it before the
+ * source. NULL with *err on failure.
+ */
+struct stream *source_layer(struct source *source, size_t index, struct error *err);
+
+/*
+ * Wait until every blob has come and matched its digest and size. What was read
+ * before must not be published until this returned 0; -1 with *err otherwise.
+ */
+int source_verify(struct source *source, struct error *err);

@@ -1,0 +1,139 @@
+/*
+ * tree/: the one currency between pipeline stages, and the merge of layers.
+ *
+ * An entry is one record of a source (a tar layer, an image, a directory). A tree
+ * is what a set of layers adds up to, held in memory without file content.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "util/error.h"
+
+enum entry_type {
+        ENTRY_FILE,
+        ENTRY_DIRECTORY,
+        ENTRY_SYMLINK,
+        ENTRY_HARDLINK, /* another name for the file at target */
+        ENTRY_FIFO,
+        ENTRY_SOCKET,
+        ENTRY_CHAR_DEVICE,
+        ENTRY_BLOCK_DEVICE,
+};
+
+struct xattr {
+        char *name; /* with its prefix: "user.comment" */
+        void *value;
+        size_t size;
+};
+
+struct xattr_list {
+        struct xattr *items; /* sorted by name, no name twice */
+        size_t count;
+};
+
+/* Everything that a file has besides its name and content. */
+struct entry_meta {
+        enum entry_type type; /* never ENTRY_HARDLINK inside a tree */
+        uint16_t mode;        /* permission, set-id and sticky bits: 07777 */
+        uint32_t uid, gid;
+        int64_t mtime;        /* seconds since the epoch */
+        uint64_t size;        /* of a file's content, bytes */
+        dev_t rdev;           /* of device nodes */
+        char *target;         /* of links: a symlink's text; a hard link's path, normalised */
+        struct xattr_list xattrs;
+};
+
+struct entry {
+        char *path; /* normalised (util/path.h): "usr/bin/env", "" for the root */
+        struct entry_meta meta;
+};
+
+/* Release what the struct owns and leave it empty. */
+void entry_release(struct entry *entry);
+void entry_meta_release(struct entry_meta *meta);
+
+/* Insert a copy in order, replacing the value of an existing name. 0, or -1 without memory. */
+int xattr_list_set(struct xattr_list *list, const char *name, const void *value, size_t size);
+
+/*
+ * A tree of merged layers.
+ *
+ * Layers are added top first. The first definition of a path wins; whiteouts
+ * (".wh.NAME") and opaque directories (".wh..wh..opq") of a layer hide what
+ * lower layers have there (OCI image specification, layer.md). Within one layer a
+ * later entry replaces an earlier one. A link is never followed: an entry whose
+ * parent is not a directory in the same layer makes that parent a directory.
+ */
+struct tree;
+
+/*
+ * The content of a name; several names (hard links) may share one inode. The
+ * sink that stores the data keeps its own reference in .data.
+ */
+struct tree_inode {
+        struct entry_meta meta;
+        uint32_t links; /* names that share it */
+        void *data;     /* the sink's, for files; not freed by the tree */
+        uint64_t sink;  /* scratch for the sink, 0 at first */
+};
+
+struct tree_node {
+        char *name; /* "" for the root */
+        struct tree_node *parent;
+        struct tree_inode *inode;    /* NULL only while merging */
+        struct tree_node **children; /* after tree_finish: sorted by byte value */
+        size_t child_count;
+};
+
+struct tree *tree_new(struct error *err);
+void tree_free(struct tree *tree);
+
+static inline void cleanup_tree(struct tree **tree)
+{
+        if (*tree)
+                tree_free(*tree);
+}
+#define auto_tree __attribute__((cleanup(cleanup_tree)))
+
+/* Start the next layer down. The first call starts the top layer. */
+int tree_begin_layer(struct tree *tree, struct error *err);
+
+/*
+ * Merge one entry of the current layer. The tree takes what it needs out of
+ * *entry (the caller still calls entry_release).
+ *
+ * ret_file  the inode whose content must now be stored by the sink, when the
+ *           entry is a regular file that is visible (or needed by a hard link of
+ *           an upper layer); otherwise NULL, and the content can be skipped
+ *
+ * Returns 0, or -1 with *err.
+ */
+int tree_add(struct tree *tree, struct entry *entry, struct tree_inode **ret_file,
+             struct error *err);
+
+/*
+ * Whether hard links of the current layer refer to files of the same layer that
+ * were skipped because upper layers hide their own name. If so, call
+ * tree_begin_rescan and give all entries of the layer to tree_add once more; only
+ * the missing files are asked for.
+ */
+bool tree_needs_rescan(const struct tree *tree);
+int tree_begin_rescan(struct tree *tree, struct error *err);
+
+/*
+ * Complete the tree after the last layer: drop whiteouts, give undefined parent
+ * directories mode 0755, root's ownership and default_mtime, sort children.
+ * A hard link whose target no layer has is an error (ENOENT) that names both.
+ */
+int tree_finish(struct tree *tree, int64_t default_mtime, struct error *err);
+
+/* After tree_finish. */
+struct tree_node *tree_root(struct tree *tree);
+uint64_t tree_inode_count(const struct tree *tree);
+
+/* The node at a normalised path, or NULL. Links are not followed. After tree_finish. */
+struct tree_node *tree_lookup(struct tree *tree, const char *path);

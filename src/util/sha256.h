@@ -1,0 +1,32 @@
+/*
+ * SHA-256 (FIPS 180-4). The only user of libcrypto, which is loaded on first use.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "util/error.h"
+
+#define SHA256_HEX_SIZE 65 /* 64 lower-case hex digits and a NUL */
+
+struct sha256; /* one running computation */
+
+/* NULL with *err on failure; release with sha256_free, which accepts NULL. */
+struct sha256 *sha256_new(struct error *err);
+void sha256_free(struct sha256 *sha);
+
+/* Start again from nothing. */
+void sha256_reset(struct sha256 *sha);
+void sha256_update(struct sha256 *sha, const void *data, size_t size);
+
+/* Write the digest; a reset must come before the next update. */
+void sha256_finish(struct sha256 *sha, char hex[SHA256_HEX_SIZE]);
+
+/* The digest of size bytes at once. Returns 0, or -1 with *err. */
+int sha256_of(const void *data, size_t size, char hex[SHA256_HEX_SIZE], struct error *err);
+
+static inline void cleanup_sha256(struct sha256 **sha)
+{
+        sha256_free(*sha);
+}
+#define auto_sha256 __attribute__((cleanup(cleanup_sha256)))

@@ -1,0 +1,39 @@
+/*
+ * A sequential source of bytes: a file, a blob that is still arriving, a
+ * decompressor over another stream. Used by one thread at a time.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "util/error.h"
+
+struct stream {
+        /*
+         * Put up to size bytes into buffer. Returns how many, which may be fewer
+         * than asked for; 0 at the end; -1 with *err.
+         */
+        ssize_t (*read)(struct stream *stream, void *buffer, size_t size, struct error *err);
+
+        /* Release the stream and everything that it owns. */
+        void (*close)(struct stream *stream);
+};
+
+/* Read until size bytes are there or the stream ends. Returns how many, or -1 with *err. */
+ssize_t stream_read_full(struct stream *stream, void *buffer, size_t size, struct error *err);
+
+void stream_close(struct stream *stream);
+
+static inline void cleanup_stream(struct stream **stream)
+{
+        if (*stream)
+                stream_close(*stream);
+}
+#define auto_stream __attribute__((cleanup(cleanup_stream)))
+
+/* A stream over a descriptor, which then belongs to it. NULL with *err (and fd closed) on failure. */
+struct stream *stream_from_fd(int fd, struct error *err);
+
+/* A stream over memory that must outlive it. NULL with *err on failure. */
+struct stream *stream_from_memory(const void *data, size_t size, struct error *err);
