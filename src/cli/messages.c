@@ -1,0 +1,160 @@
+#include "cli/messages.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#define REFRESH_NANOSECONDS 100000000L
+
+static struct {
+        bool colour;
+        pthread_mutex_t lock; /* standard error, and everything below */
+        pthread_cond_t wake;
+        pthread_t thread;
+        bool running, drawn;
+        struct report *report;
+        struct timespec started;
+} terminal = {
+        .lock = PTHREAD_MUTEX_INITIALIZER,
+        .wake = PTHREAD_COND_INITIALIZER,
+};
+
+static void erase_progress(void)
+{
+        if (terminal.drawn)
+                fputs("\r\033[K", stderr);
+        terminal.drawn = false;
+}
+
+static void print(const char *level, const char *colour, const char *text)
+{
+        (void)pthread_mutex_lock(&terminal.lock);
+        erase_progress();
+        if (terminal.colour)
+                fprintf(stderr, "\033[1;%sm[%s]\033[0m %s\n", colour, level, text);
+        else
+                fprintf(stderr, "[%s] %s\n", level, text);
+        (void)fflush(stderr);
+        (void)pthread_mutex_unlock(&terminal.lock);
+}
+
+void message_error(const char *text)
+{
+        print("ERROR", "31", text);
+}
+
+void message_warn(const char *text)
+{
+        print("WARN", "33", text);
+}
+
+static void print_report(struct report *report, enum report_level level, const char *text)
+{
+        (void)report;
+        switch (level) {
+        case REPORT_INFO:
+                print("INFO", "34", text);
+                break;
+        case REPORT_WARN:
+                message_warn(text);
+                break;
+        }
+}
+
+void messages_init(struct report *report)
+{
+        terminal.colour = isatty(STDERR_FILENO);
+        report->message = print_report;
+}
+
+static double seconds_since(const struct timespec *start)
+{
+        struct timespec now;
+
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+        return (double)(now.tv_sec - start->tv_sec) +
+               (double)(now.tv_nsec - start->tv_nsec) / 1e9;
+}
+
+/* One line that fits the terminal: bytes and rate while there are any, then what was made. */
+static void draw_progress(void)
+{
+        const struct report *report = terminal.report;
+        uint64_t total = report->progress.bytes_total, done = report->progress.bytes_done;
+        uint64_t layers = report->progress.layers_total;
+        struct winsize window = { .ws_col = 80 };
+        char line[256] = "";
+        size_t used = 0;
+
+        if (total > 0)
+                used += (size_t)snprintf(line, sizeof(line), "%.1f / %.1f MB (%.1f MB/s)  ",
+                                         (double)done / 1e6, (double)total / 1e6,
+                                         (double)done / 1e6 / seconds_since(&terminal.started));
+        if (layers > 0)
+                used += (size_t)snprintf(line + used, sizeof(line) - used,
+                                         "layers %" PRIu64 "/%" PRIu64 "  ",
+                                         (uint64_t)report->progress.layers_done, layers);
+        (void)snprintf(line + used, sizeof(line) - used, "%" PRIu64 " files, %.1f MB",
+                       (uint64_t)report->progress.entries,
+                       (double)report->progress.bytes_written / 1e6);
+
+        if (ioctl(STDERR_FILENO, TIOCGWINSZ, &window) < 0 || window.ws_col == 0)
+                window.ws_col = 80;
+        if (window.ws_col < sizeof(line))
+                line[window.ws_col - 1] = '\0';
+        erase_progress();
+        fputs(line, stderr);
+        (void)fflush(stderr);
+        terminal.drawn = true;
+}
+
+static void *run_progress(void *unused)
+{
+        (void)unused;
+        (void)pthread_mutex_lock(&terminal.lock);
+        while (terminal.running) {
+                struct timespec until;
+
+                (void)clock_gettime(CLOCK_REALTIME, &until);
+                until.tv_nsec += REFRESH_NANOSECONDS;
+                if (until.tv_nsec >= 1000000000L) {
+                        until.tv_nsec -= 1000000000L;
+                        until.tv_sec++;
+                }
+                (void)pthread_cond_timedwait(&terminal.wake, &terminal.lock, &until);
+                if (terminal.running && terminal.report->progress.entries > 0)
+                        draw_progress();
+        }
+        erase_progress();
+        (void)fflush(stderr);
+        (void)pthread_mutex_unlock(&terminal.lock);
+        return NULL;
+}
+
+void messages_progress_start(struct report *report)
+{
+        if (!isatty(STDERR_FILENO))
+                return;
+        terminal.report = report;
+        terminal.running = true;
+        (void)clock_gettime(CLOCK_MONOTONIC, &terminal.started);
+        terminal.running = pthread_create(&terminal.thread, NULL, run_progress, NULL) == 0;
+}
+
+void messages_progress_stop(void)
+{
+        (void)pthread_mutex_lock(&terminal.lock);
+        if (!terminal.running) {
+                (void)pthread_mutex_unlock(&terminal.lock);
+                return;
+        }
+        terminal.running = false;
+        (void)pthread_cond_signal(&terminal.wake);
+        (void)pthread_mutex_unlock(&terminal.lock);
+        (void)pthread_join(terminal.thread, NULL);
+}
