@@ -2,7 +2,11 @@
  * config/: enroot.conf, its drop-ins and the environment as one const struct.
  *
  * Later wins: built-in defaults < SYSCONF/enroot.conf < SYSCONF/enroot.conf.d/ *.conf
- * (by name) < environment.
+ * (by name) < environment. An empty value, wherever it stands, counts as none.
+ *
+ * A line of a file is KEY VALUE or KEY=VALUE; '#' starts a comment. Keys other than
+ * ENROOT_*, NVIDIA_*, MELLANOX_*, SSL_CERT_DIR, SSL_CERT_FILE and the *_proxy
+ * variables are ignored; a line that does not start with a variable's name is an error.
  */
 #pragma once
 
@@ -11,6 +15,15 @@
 
 #include "util/error.h"
 #include "util/strlist.h"
+
+#define CONFIG_FILE_LIMIT  (1u << 20) /* largest configuration file, in bytes */
+#define CONFIG_VALUE_LIMIT (64u << 10) /* longest value after expansion, in bytes */
+
+/* Upper bounds of the numbers; greater ones are taken as these. */
+#define CONFIG_PROCESSORS_LIMIT  4096u
+#define CONFIG_CONNECTIONS_LIMIT 1024u
+#define CONFIG_RETRIES_LIMIT     1000u
+#define CONFIG_SECONDS_LIMIT     2147483u /* INT_MAX milliseconds, which libcurl counts in */
 
 enum config_origin {
         CONFIG_DEFAULT,
@@ -31,7 +44,8 @@ struct config {
         const char *cache_path, *data_path, *temp_path;
 
         const char *gzip_program, *zstd_options, *squash_options;
-        unsigned int max_processors, max_connections, transfer_retries;
+        unsigned int max_processors, max_connections; /* never 0, which means no limit in files */
+        unsigned int transfer_retries;
         long connect_timeout, transfer_timeout; /* seconds; 0: no limit */
 
         bool login_shell, allow_superuser, allow_http, rootfs_writable, native_overlayfs;
@@ -41,11 +55,18 @@ struct config {
         bool has_source_date_epoch;
         int64_t source_date_epoch; /* seconds */
 
-        /* Every known ENROOT_* variable, sorted by name. Owns the strings above. */
+        /*
+         * Every known ENROOT_* variable, and others that a file or the environment
+         * defines, sorted by name. Owns the strings above.
+         */
         struct config_setting *settings;
         size_t setting_count;
 
-        /* The process environment with the effective settings in it: for hooks, ${VAR}, proxies. */
+        /*
+         * The process environment with the effective settings in it: for hooks, ${VAR},
+         * proxies. ENROOT_* variables with a false value are not in it: hooks test
+         * them with -n. HOME and the XDG directories always are.
+         */
         struct strlist environment;
 };
 
@@ -61,10 +82,14 @@ void config_release(struct config *config);
 #define auto_config auto_cleanup(config_release)
 
 /*
- * Expand a value as a shell would in double quotes, and unquote it: $VAR, ${VAR},
- * ${VAR:-word}, ${VAR-word}, ${VAR:+word}, ~/, $(command). The commands that site
- * files use (id -u, id -un, id -g, nproc, hostname) are answered without a
- * process; any other runs through /bin/sh. malloc'd, or NULL with *err.
+ * Expand a value as "eval echo VALUE" does in a shell, less word splitting of what is
+ * put in and file name patterns: quotes, backslashes, comments, ~/, $VAR, ${VAR},
+ * ${VAR:-word}, ${VAR-word}, ${VAR:+word}, ${VAR+word}, $(command), `command`; other
+ * characters stand for themselves. Undefined variables are empty; UID, EUID and
+ * HOSTNAME are known without being defined. The commands that site files use (id -u,
+ * id -un, id -g, nproc, hostname, uname -m) are answered without a process; any other
+ * one runs through /bin/sh, and so do other forms of ${…} and $((…)).
+ * malloc'd, or NULL with *err.
  */
 char *config_expand(const char *value, const struct strlist *environment, struct error *err);
 

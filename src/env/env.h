@@ -1,6 +1,6 @@
 /*
  * env/: environments as plain values: parse, substitute, merge, filter. Pure but
- * for env_add_dir.
+ * for env_add_dir and env_list_files.
  */
 #pragma once
 
@@ -9,6 +9,15 @@
 
 #include "util/error.h"
 #include "util/strlist.h"
+
+/*
+ * The most variables in a list: /etc/environment comes with the image, merging is
+ * quadratic, and execve takes no more than some 2 MiB anyway.
+ */
+#define ENV_VARIABLE_LIMIT 16384u
+
+/* Largest environment file that is read, in bytes. */
+#define ENV_FILE_LIMIT (1u << 20)
 
 /* The value of name in a "KEY=VALUE" list (the last one counts), or NULL. */
 const char *env_get(const struct strlist *env, const char *name);
@@ -22,11 +31,20 @@ bool env_name_valid(const char *text, size_t length);
 
 /*
  * Merge an environment file into env: one KEY=VALUE a line, leading blanks and
- * comments skipped, malformed lines and ENROOT_* keys dropped, ${VAR} replaced from
- * substitutes (nothing when undefined), one pair of quotes around a value removed.
+ * comments skipped, malformed lines and ENROOT_* keys dropped, one pair of quotes
+ * around a value removed, then ${VAR} in it replaced from substitutes (nothing when
+ * undefined); so what is put in is neither unquoted nor split into lines.
+ * E2BIG past ENV_VARIABLE_LIMIT.
  */
 int env_add_text(struct strlist *env, const char *text, size_t length,
                  const struct strlist *substitutes, struct error *err);
+
+/*
+ * Append the names of the regular files (links followed) in dir that end in suffix,
+ * hidden ones left out, in the order of the C locale: how environ.d, mounts.d and
+ * the like are read. A missing directory has none. Returns 0, or -1 with *err.
+ */
+int env_list_files(const char *dir, const char *suffix, struct strlist *names, struct error *err);
 
 /* Merge dir/ *.env in name order; a missing directory is no error. */
 int env_add_dir(struct strlist *env, const char *dir, const struct strlist *substitutes,
@@ -34,7 +52,8 @@ int env_add_dir(struct strlist *env, const char *dir, const struct strlist *subs
 
 /*
  * Merge one --env word: KEY=VALUE, or KEY to take the value from the host's
- * environment (empty when undefined). EINVAL for anything else.
+ * environment (empty when undefined). ENROOT_* keys are dropped as in files; EINVAL
+ * for anything else. The value is taken as it is.
  */
 int env_add_word(struct strlist *env, const char *word, const struct strlist *host,
                  struct error *err);

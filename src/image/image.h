@@ -21,6 +21,9 @@
 #define IMAGE_MANIFEST_LIMIT (4u << 20) /* as in containerd and the distribution specification */
 #define IMAGE_CONFIG_LIMIT   (8u << 20)
 #define IMAGE_LAYER_LIMIT    1024u
+#define IMAGE_BLOB_LIMIT     (UINT64_C(1) << 44) /* 16 TiB: all layers together fit 64 bits */
+#define IMAGE_NAME_LIMIT     255u /* bytes of a repository, a host or a user name */
+#define IMAGE_TAG_LIMIT      128u /* as in the distribution specification */
 
 /* Whether text is a well-formed sha256 digest. File names and URLs are built from digests. */
 bool image_digest_valid(const char *text);
@@ -134,8 +137,10 @@ int image_config_check_platform(const struct image_config *config,
 
 /*
  * The files that an import writes into the image. Values come from the image and
- * are untrusted: newlines in labels and volumes cannot start a line of their own,
- * words of rc are quoted for the shell. Each appends to *text; 0, or -1 with *err.
+ * are untrusted: control characters of labels and environment values become blanks,
+ * so that they cannot start a line of their own (the format of /etc/environment has
+ * no escape for a newline); words of rc are quoted for the shell; volumes lose their
+ * ".." and are escaped. Each appends to *text; 0, or -1 with *err.
  */
 int image_write_rc(const struct image_config *config, const char *provenance,
                    struct strbuf *text, struct error *err);        /* /etc/rc */

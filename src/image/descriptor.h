@@ -1,0 +1,18 @@
+/* Descriptors of OCI documents (image-spec, descriptor.md); private to image/. */
+#pragma once
+
+#include "image/image.h"
+#include "image/json.h"
+
+/*
+ * Read {"mediaType", "digest", "size"}; anything else in it, "urls" above all, is
+ * ignored: content comes from the repository of the reference only (CVE-2020-15157).
+ *
+ * limit  the largest size accepted, in bytes
+ */
+int descriptor_parse(const struct json_node *node, uint64_t limit, struct image_descriptor *ret,
+                     struct error *err);
+
+/* Whether a media type is that of an index or of a manifest; parameters (";charset=…") ignored. */
+bool media_type_is_index(const char *media_type);
+bool media_type_is_manifest(const char *media_type);
