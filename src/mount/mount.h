@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "util/error.h"
+#include "util/report.h"
 #include "util/strbuf.h"
 #include "util/strlist.h"
 
@@ -19,10 +20,14 @@ enum mount_create {
         MOUNT_CREATE_AUTO, /* whatever the source is */
 };
 
+/* Limits on fstab files, which come with the image, too. */
+#define MOUNT_FILE_LIMIT (1u << 20) /* bytes */
+#define MOUNT_PLAN_LIMIT 16384u     /* entries */
+
 /* One step of a plan. Every string is owned and, but for target, may be NULL. */
 struct mount_entry {
         char *source;  /* on the host for binds; what the file system wants otherwise */
-        char *target;  /* path below the rootfs */
+        char *target;  /* path below the rootfs: absolute, no "." or ".." or double slashes */
         char *type;    /* NULL for binds, remounts and changes of propagation */
         char *data;    /* options for the file system itself */
 
@@ -48,10 +53,14 @@ void mount_plan_release(struct mount_plan *plan);
 #define auto_mount_plan auto_cleanup(mount_plan_release)
 
 /*
- * Append the entries of fstab text. ${VAR} is replaced from env first (empty when
- * undefined). Grammar: fstab(5) with \040-style escapes and the extensions in
- * enroot-fstab(5): fields may be left out, x-create, x-move, x-detach, nofail,
- * silent, propagation words. origin names the file in messages.
+ * Append the entries of fstab text. Grammar: fstab(5) with \040-style escapes and the
+ * extensions in enroot-fstab(5): fields may be left out, x-create, x-move, x-detach,
+ * nofail, silent, propagation words. Unknown options are the file system's business
+ * where a type is given, and an error otherwise. origin names the file in messages.
+ *
+ * env  replaces ${VAR} (empty when undefined) within each field, so a value with
+ *      blanks stays in its field; NULL: text is taken as it is
+ *
  * Returns 0, or -1 with *err naming origin and line.
  */
 int mount_plan_add_fstab(struct mount_plan *plan, const char *text, size_t length,
@@ -67,20 +76,38 @@ int mount_plan_add_dir(struct mount_plan *plan, const char *dir, const struct st
  */
 int mount_plan_add_word(struct mount_plan *plan, const char *word, struct error *err);
 
-/* Append an entry from one fstab line written by the program itself (printf style). */
+/*
+ * Append an entry from one fstab line written by the program itself (printf style).
+ * Paths that may hold blanks go through mount_escape; ${VAR} is not replaced.
+ */
 int mount_plan_add_line(struct mount_plan *plan, struct error *err, const char *fmt, ...)
         __attribute__((format(printf, 3, 4)));
 
-/* One entry as an fstab line, for --dry-run and messages. 0, or -1 without memory. */
+/* Append text to *to as one field of an fstab line, with \ooo escapes. 0, or -1 without memory. */
+int mount_escape(struct strbuf *to, const char *text);
+
+/* One entry as an fstab line, no newline, for --dry-run and messages. 0, or -1 without memory. */
 int mount_entry_print(const struct mount_entry *entry, struct strbuf *text);
 
 /*
+ * Append a copy of an entry that the program itself has filled in; every string is
+ * duplicated. Returns 0, or -1 without memory (the plan is unchanged then).
+ */
+int mount_plan_append(struct mount_plan *plan, const struct mount_entry *entry);
+
+/* The directory that targets are below. */
+struct mount_root {
+        int fd;           /* O_PATH will do; opened in the current mount namespace */
+        const char *path; /* where it is: sources below it are resolved inside it; NULL: none are */
+};
+
+/*
  * Carry out the entries of a plan whose pass is between first and last, in order.
- * Targets are resolved below rootfs_fd, whatever links it holds, and made when the
+ * Targets are resolved below root->fd, whatever links it holds, and made when the
  * entry says so.
  *
- * A failed nofail entry is reported through warn (unless silent) and skipped.
+ * A failed nofail entry is reported (unless silent) and skipped.
  * Returns 0, or -1 with *err naming source, target and origin.
  */
-int mount_plan_apply(const struct mount_plan *plan, int rootfs_fd, int first, int last,
-                     void (*warn)(const char *text), struct error *err);
+int mount_plan_apply(const struct mount_plan *plan, const struct mount_root *root, int first,
+                     int last, struct report *report, struct error *err);

@@ -13,9 +13,9 @@
 #include "util/strlist.h"
 
 struct runtime_start {
-        const char *rootfs;  /* absolute path of a container's directory, or of an image file */
-        bool image;          /* rootfs is an image file: mount it, changes stay in memory */
-        const char *rc;      /* --rc: script that replaces /etc/rc, or NULL */
+        const char *rootfs; /* absolute path of a container's directory, or of an image file */
+        bool image;         /* rootfs is an image file: mount it, changes stay in memory */
+        const char *rc;     /* --rc: script that replaces /etc/rc, or NULL */
         const struct strlist *mounts; /* --mount words */
         const struct strlist *env;    /* --env words */
         char *const *command;         /* NULL-terminated; may be empty */

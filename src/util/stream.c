@@ -22,6 +22,15 @@ ssize_t stream_read_full(struct stream *stream, void *buffer, size_t size, struc
         return (ssize_t)done;
 }
 
+ssize_t stream_next(struct stream *stream, void *buffer, size_t size, const void **ret_data,
+                    struct error *err)
+{
+        if (stream->next)
+                return stream->next(stream, ret_data, err);
+        *ret_data = buffer;
+        return stream->read(stream, buffer, size, err);
+}
+
 void stream_close(struct stream *stream)
 {
         stream->close(stream);
@@ -85,6 +94,18 @@ static ssize_t memory_read(struct stream *stream, void *buffer, size_t size, str
         return (ssize_t)n;
 }
 
+static ssize_t memory_next(struct stream *stream, const void **ret_data, struct error *err)
+{
+        struct memory_stream *self = (struct memory_stream *)stream;
+        size_t n = self->left;
+
+        (void)err;
+        *ret_data = self->data;
+        self->data += n;
+        self->left = 0;
+        return (ssize_t)n;
+}
+
 static void memory_close(struct stream *stream)
 {
         free(stream);
@@ -98,7 +119,7 @@ struct stream *stream_from_memory(const void *data, size_t size, struct error *e
                 error_no_memory(err);
                 return NULL;
         }
-        self->base = (struct stream){ .read = memory_read, .close = memory_close };
+        self->base = (struct stream){ .read = memory_read, .next = memory_next, .close = memory_close };
         self->data = data;
         self->left = size;
         return &self->base;

@@ -16,12 +16,26 @@ struct stream {
          */
         ssize_t (*read)(struct stream *stream, void *buffer, size_t size, struct error *err);
 
+        /*
+         * Optional, NULL where it is not offered: the next piece in memory of the
+         * stream's own, valid until the next call. Returns its size, 0 at the end, -1
+         * with *err. Saves a copy where the stream has buffers of its own anyway.
+         */
+        ssize_t (*next)(struct stream *stream, const void **ret_data, struct error *err);
+
         /* Release the stream and everything that it owns. */
         void (*close)(struct stream *stream);
 };
 
 /* Read until size bytes are there or the stream ends. Returns how many, or -1 with *err. */
 ssize_t stream_read_full(struct stream *stream, void *buffer, size_t size, struct error *err);
+
+/*
+ * The next piece of the stream: lent by it where it has next, else read into
+ * buffer. Valid until the next call. Returns its size, 0 at the end, -1 with *err.
+ */
+ssize_t stream_next(struct stream *stream, void *buffer, size_t size, const void **ret_data,
+                    struct error *err);
 
 void stream_close(struct stream *stream);
 

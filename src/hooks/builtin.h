@@ -1,0 +1,59 @@
+/*
+ * The built-in hooks and what they share. Each returns 0, or -1 with *err.
+ */
+#pragma once
+
+#include "hooks/hooks.h"
+
+int hook_aptfix(struct hook_context *context, struct error *err);
+int hook_cgroups(struct hook_context *context, struct error *err);
+int hook_devices(struct hook_context *context, struct error *err);
+int hook_home(struct hook_context *context, struct error *err);
+int hook_localtime(struct hook_context *context, struct error *err);
+int hook_shadow(struct hook_context *context, struct error *err);
+
+/*
+ * Make a file below the rootfs hold the text. Nothing is written when it does
+ * already: most starts find everything in place, and a shared rootfs stays untouched.
+ */
+int hook_write_file(struct hook_context *context, const char *path, const char *text, size_t length,
+                    struct error *err);
+
+/*
+ * Turn a failure to write into a warning when the rootfs is simply not the user's
+ * to change (a read-only or foreign file system): 0 then, -1 for other errors.
+ */
+int hook_tolerate_read_only(struct hook_context *context, struct error *err);
+
+/*
+ * The user on the host, by number alone: from /etc/passwd, else from the name
+ * service, else made up from the environment. 0, or -1 without memory.
+ */
+int hook_host_account(const struct hook_context *context, struct account *ret, struct error *err);
+
+/* The name of his group, found the same way. malloc'd, or NULL without memory. */
+char *hook_host_group(const struct hook_context *context, const char *user);
+
+/* ---- pure parts, for tests ---- */
+
+/*
+ * Entries for the cgroups of a process.
+ *
+ * cgroup     text of /proc/PID/cgroup
+ * mountinfo  text of /proc/PID/mountinfo
+ * up         levels to go up from the process's own cgroup
+ */
+int cgroups_plan(const char *cgroup, const char *mountinfo, unsigned int up,
+                 struct mount_plan *plan);
+
+/*
+ * A passwd or group file with the given lines (no newline in them) in front and
+ * older lines of the same names, and of _apt, left out.
+ */
+int shadow_merge(const char *old, const struct strlist *lines, struct strbuf *merged);
+
+/*
+ * Copy a directory of the rootfs into a directory: links are followed inside the
+ * root, owners are the user, modes and times are kept.
+ */
+int skel_copy(int root_fd, const char *source, int target_fd, struct error *err);

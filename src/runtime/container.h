@@ -1,0 +1,123 @@
+/*
+ * A container on its way from a rootfs to a running command, and the steps of
+ * runtime/ in the order in which start.c takes them.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "mount/mount.h"
+#include "runtime/runtime.h"
+#include "squashfs/squashfs.h"
+#include "util/cleanup.h"
+
+struct identity {
+        uid_t uid, uid_outside; /* inside the container and on the host */
+        gid_t gid, gid_outside;
+};
+
+struct container {
+        const struct runtime_start *start;
+        const struct config *config;
+        struct report *report;
+
+        struct identity identity;
+        bool user_namespace;        /* false only for a real root who is allowed to be one */
+        struct mount_root root;     /* the mounted rootfs */
+        char *root_path;            /* owns root.path */
+        int rc_fd;                  /* content of --rc, or -1 */
+        struct strlist environment; /* of the container */
+};
+
+/* ---- namespace.c ---- */
+
+/* Whose container it is; decides about user_namespace, too. */
+void identity_init(struct container *container);
+
+/*
+ * Enter a new user namespace with a map of one id each. The error of a host that
+ * forbids it names the setting that does.
+ */
+int namespace_enter_user(const struct identity *identity, struct error *err);
+
+/* Enter a new mount namespace from which nothing propagates to the host. */
+int namespace_enter_mount(bool user_namespace, struct error *err);
+
+/* ---- rootfs.c ---- */
+
+/* Mount the rootfs for the container (a directory over itself) and open it as container->root. */
+int rootfs_mount_directory(struct container *container, struct error *err);
+
+/* Everything of the rootfs's own file system becomes read-only; mounts on it stay as they are. */
+int rootfs_make_read_only(const struct container *container, struct error *err);
+
+/* Make the rootfs the root directory and let go of the old one. */
+int rootfs_pivot(const struct container *container, struct error *err);
+
+/* ---- image.c ---- */
+
+/* An image file on its way to a rootfs. */
+struct image_start {
+        int image_fd, fuse_fd;
+        struct squashfs_image *image;
+        int go_fd; /* write end: tells the server that the image is mounted; closing it, to end */
+};
+
+#define IMAGE_START_INIT { .image_fd = -1, .fuse_fd = -1, .go_fd = -1 }
+
+void image_start_release(struct image_start *start);
+#define auto_image_start auto_cleanup(image_start_release)
+
+/* Open and check the image, and make the runtime directory; still in the host's namespaces. */
+int image_open(struct image_start *start, const struct container *container, struct error *err);
+
+/* Start the server: after the user namespace and before the mount namespace is entered. */
+int image_start_server(struct image_start *start, const struct container *container,
+                       struct error *err);
+
+/* Mount the image with a layer in memory on top, and open it as container->root. */
+int image_mount(struct image_start *start, struct container *container, struct error *err);
+
+/* ---- descriptors.c: what is open must not reach another program ---- */
+
+/* Close everything but the standard descriptors and those of the list, which is sorted. */
+void descriptors_close_all_but(int *keep, size_t count);
+
+/* ---- seccomp.c and privileges.c ---- */
+
+/*
+ * No way back to more rights: cgroup namespace, no_new_privs, and for a user who is
+ * not root inside no capabilities at all.
+ */
+int privileges_drop(const struct container *container, struct error *err);
+
+/* The last part alone: no_new_privs and no capabilities. */
+int privileges_drop_all(struct error *err);
+
+/* Answer success to system calls that change owners and ids, of which only one is mapped. */
+int seccomp_install(struct error *err);
+
+/* ---- login.c ---- */
+
+/* What is executed. Arguments are borrowed, the rest is owned. */
+struct login {
+        struct strlist environment;
+        char *program; /* NULL: look argv[0] up in PATH */
+        char **argv;
+        char *arg0, *home;
+        mode_t umask;
+        bool has_umask, has_file_limit;
+        unsigned long long file_limit; /* bytes; RLIM_INFINITY for none */
+};
+
+#define LOGIN_INIT { .program = NULL }
+
+void login_release(struct login *login);
+#define auto_login auto_cleanup(login_release)
+
+/* Prepare from the files of the rootfs, whose content is taken as data. Changes nothing. */
+int login_prepare(struct login *login, const struct container *container, struct error *err);
+
+/* Become the command; the rootfs is the root directory now. Returns only on failure. */
+int login_exec(struct login *login, const struct container *container, struct error *err);

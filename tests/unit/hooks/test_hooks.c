@@ -1,0 +1,470 @@
+/* hooks/: account files, cgroups, skeletons; what hostile images can do with them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "hooks/builtin.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+#include "util/path.h"
+#include "util/root_file.h"
+
+static char scratch[] = "/tmp/enroot-test-hooks-XXXXXX";
+static char root_path[PATH_MAX];
+static struct config configuration;
+static struct mount_plan plan;
+static struct strlist environment;
+static unsigned int warnings;
+static char last_warning[ERROR_MESSAGE_SIZE];
+
+static void count_warning(struct report *report, enum report_level level, const char *text)
+{
+        (void)report;
+        (void)level;
+        warnings++;
+        (void)snprintf(last_warning, sizeof(last_warning), "%s", text);
+}
+
+static struct report report = { .message = count_warning };
+static struct hook_context context;
+
+/* scratch/root is the rootfs, scratch/host what must not be touched. */
+static int set_up(void **state)
+{
+        (void)state;
+        strcpy(scratch + strlen(scratch) - 6, "XXXXXX");
+        if (!mkdtemp(scratch) || chdir(scratch) < 0 || mkdir("root", 0755) < 0 ||
+            mkdir("root/etc", 0755) < 0 || mkdir("host", 0755) < 0)
+                return -1;
+        (void)snprintf(root_path, sizeof(root_path), "%s/root", scratch);
+        configuration = (struct config){ .sysconf_path = "/nonexistent" };
+        context = (struct hook_context){
+                .config = &configuration,
+                .root = { .fd = open("root", O_PATH | O_DIRECTORY | O_CLOEXEC), .path = root_path },
+                /* A number that no account has: the user is made up from the environment. */
+                .uid = 3999999901u,
+                .uid_outside = 3999999901u,
+                .gid = 3999999902u,
+                .gid_outside = 3999999902u,
+                .mounts = &plan,
+                .environment = &environment,
+                .report = &report,
+        };
+        warnings = 0;
+        if (strlist_append(&configuration.environment, "USER=tester") < 0 ||
+            strlist_append(&configuration.environment, "HOME=/home/tester") < 0 ||
+            strlist_append(&configuration.environment, "SHELL=/bin/zsh") < 0)
+                return -1;
+        return context.root.fd < 0 ? -1 : 0;
+}
+
+static int tear_down(void **state)
+{
+        struct error err = ERROR_INIT;
+
+        (void)state;
+        (void)close(context.root.fd);
+        strlist_release(&configuration.environment);
+        strlist_release(&environment);
+        mount_plan_release(&plan);
+        plan = (struct mount_plan)MOUNT_PLAN_INIT;
+        return chdir("/") < 0 ? -1 : path_remove_tree(AT_FDCWD, scratch, &err);
+}
+
+static void write_file(const char *path, const char *text)
+{
+        auto_close int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+        assert_true(fd >= 0);
+        assert_int_equal(io_write_full(fd, text, strlen(text)), 0);
+}
+
+static void assert_content(const char *path, const char *expected)
+{
+        auto_strbuf struct strbuf text = STRBUF_INIT;
+        struct error err = ERROR_INIT;
+
+        assert_int_equal(io_read_file(AT_FDCWD, path, 1 << 20, &text, &err), 0);
+        assert_string_equal(strbuf_text(&text), expected);
+}
+
+/* ---- parsers ---- */
+
+static void test_account_find(void **state)
+{
+        static const char text[] = "root:x:0:0:root:/root:/bin/bash\n"
+                                   "# comment\n"
+                                   "short:x:5:5\n"
+                                   "bad:x:07x:5:::\n"
+                                   "huge:x:4294967296:5:::\n"
+                                   ":x:8:8:::\n"
+                                   "a:x:7:8:G,1:/home/a:/bin/sh:rest\n"
+                                   "again:x:7:9::/home/b:/bin/zsh\n"
+                                   "last:x:9:9::/l:";
+        static const struct {
+                uid_t uid;
+                const char *name, *home, *shell;
+        } cases[] = {
+                { 0, "root", "/root", "/bin/bash" },
+                { 7, "a", "/home/a", "/bin/sh:rest" },
+                { 9, "last", "/l", "" },
+                { 5, NULL, NULL, NULL },
+                { 8, NULL, NULL, NULL },
+                { 4242, NULL, NULL, NULL },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                auto_account struct account account = { .name = NULL };
+
+                assert_int_equal(account_find(text, cases[i].uid, &account), cases[i].name ? 1 : 0);
+                if (!cases[i].name)
+                        continue;
+                assert_string_equal(account.name, cases[i].name);
+                assert_string_equal(account.home, cases[i].home);
+                assert_string_equal(account.shell, cases[i].shell);
+        }
+}
+
+static void test_login_setting(void **state)
+{
+        static const char text[] = "# UMASK 000\n"
+                                   "UMASK\t\t022\n"
+                                   "UMASKX 033\n"
+                                   "  ENV_PATH PATH=/a:/b trailing\n"
+                                   "LANG=\"de_DE.UTF-8\"\n"
+                                   "EMPTY\n"
+                                   "EMPTY=\n"
+                                   "EVIL $(touch /tmp/x)\n"
+                                   "UMASK 077";
+        static const struct {
+                const char *key, *expected;
+        } cases[] = {
+                { "UMASK", "077" }, { "ENV_PATH", "PATH=/a:/b" }, { "LANG", "de_DE.UTF-8" },
+                { "EMPTY", NULL },  { "EVIL", "$(touch" },        { "MISSING", NULL },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                auto_free char *value = login_setting(text, cases[i].key);
+
+                if (cases[i].expected)
+                        assert_string_equal(value, cases[i].expected);
+                else
+                        assert_null(value);
+        }
+}
+
+static void test_shadow_merge(void **state)
+{
+        auto_strlist struct strlist lines = STRLIST_INIT;
+        auto_strbuf struct strbuf merged = STRBUF_INIT, again = STRBUF_INIT;
+        static const char expected[] = "root:x:0:0:::\nuser:x:7:7:::\n"
+                                       "ubuntu:x:7:7:::\nuserx:x:8:8:::\n";
+
+        (void)state;
+        assert_int_equal(strlist_append(&lines, "root:x:0:0:::"), 0);
+        assert_int_equal(strlist_append(&lines, "user:x:7:7:::"), 0);
+        assert_int_equal(shadow_merge("root:!:0:0:old::\n_apt:x:42:1:::\nubuntu:x:7:7:::\n\n"
+                                      "user:x:1:1:::\nuserx:x:8:8:::",
+                                      &lines, &merged),
+                         0);
+        assert_string_equal(merged.data, expected);
+        /* What was written once is found in place by the next start. */
+        assert_int_equal(shadow_merge(merged.data, &lines, &again), 0);
+        assert_string_equal(again.data, expected);
+}
+
+static void test_cgroups(void **state)
+{
+        static const char mountinfo[] =
+                "22 1 0:21 / /proc rw - proc proc rw\n"
+                "31 23 0:28 / /sys/fs/cgroup rw,relatime shared:9 - tmpfs tmpfs rw,mode=755\n"
+                "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw shared:1 master:2 - cgroup cgroup "
+                "rw,cpu,cpuacct\n"
+                "33 31 0:30 /slurm /sys/fs/cgroup/a\\040b rw - cgroup cgroup rw,memory\n"
+                "34 31 0:31 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n"
+                "broken line\n";
+        static const char cgroup[] = "4:cpu,cpuacct:/user\n3:memory:/slurm/job_1\n2:none:/x\n"
+                                     "garbage\n0::/user.slice\n";
+        static const struct {
+                const char *source, *target;
+        } expected[] = {
+                { "/sys/fs/cgroup/cpu,cpuacct/user/..", "/sys/fs/cgroup/cpu,cpuacct" },
+                { "/sys/fs/cgroup/a b/job_1/..", "/sys/fs/cgroup/a b" },
+                { "/sys/fs/cgroup/unified/user.slice/..", "/sys/fs/cgroup/unified" },
+        };
+
+        (void)state;
+        assert_int_equal(cgroups_plan(cgroup, mountinfo, 1, &plan), 0);
+        assert_int_equal(plan.count, ARRAY_SIZE(expected) + 1);
+        for (size_t i = 0; i < ARRAY_SIZE(expected); i++) {
+                assert_string_equal(plan.entries[i].source, expected[i].source);
+                assert_string_equal(plan.entries[i].target, expected[i].target);
+                assert_true(plan.entries[i].attr_set & MS_RDONLY);
+        }
+        assert_true(plan.entries[ARRAY_SIZE(expected)].remount);
+}
+
+/* ---- files of the rootfs ---- */
+
+static void test_shadow_writes_once(void **state)
+{
+        struct error err = ERROR_INIT;
+        struct stat first, second;
+
+        (void)state;
+        write_file("root/etc/passwd", "root:x:0:0::/root:/bin/ash\nbin:x:2:2:::\n");
+        assert_int_equal(hook_shadow(&context, &err), 0);
+        assert_content("root/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"
+                                          "nobody:x:65534:65534:nobody:/:/sbin/nologin\n"
+                                          "tester:x:3999999901:3999999902::/home/tester:/bin/sh\n"
+                                          "bin:x:2:2:::\n");
+        assert_content("root/etc/group", "root:x:0:\nnogroup:x:65534:\ntester:x:3999999902:\n");
+        assert_int_equal(stat("root/home/tester", &first), 0);
+        assert_int_equal(first.st_mode & 0777, 0700);
+
+        assert_int_equal(stat("root/etc/passwd", &first), 0);
+        assert_int_equal(hook_shadow(&context, &err), 0);
+        assert_int_equal(stat("root/etc/passwd", &second), 0);
+        assert_int_equal(first.st_ino, second.st_ino);
+}
+
+/* CVE-2024-9676, CVE-2026-41579: account files that are links to the host's. */
+static void test_shadow_links_stay_inside(void **state)
+{
+        struct error err = ERROR_INIT;
+        char target[PATH_MAX];
+
+        (void)state;
+        write_file("host/passwd", "host\n");
+        (void)snprintf(target, sizeof(target), "%s/host/passwd", scratch);
+        assert_int_equal(symlink(target, "root/etc/passwd"), 0);
+        assert_int_equal(symlink("../../../../../../../../etc/hostgroup", "root/etc/group"), 0);
+        assert_int_equal(symlink("/../../home-elsewhere", "root/home"), 0);
+        assert_int_equal(hook_shadow(&context, &err), 0);
+        assert_content("host/passwd", "host\n");
+        assert_int_equal(access("root/etc/hostgroup", F_OK), 0);
+        assert_int_equal(access("root/home-elsewhere/tester", F_OK), 0);
+}
+
+static void test_shadow_odd_files(void **state)
+{
+        struct error err = ERROR_INIT;
+
+        (void)state;
+        /* Opening a FIFO without care would wait for a writer for ever. */
+        assert_int_equal(mkfifo("root/etc/passwd", 0644), 0);
+        assert_int_equal(hook_shadow(&context, &err), -1);
+        assert_int_equal(err.code, EINVAL);
+
+        assert_int_equal(unlink("root/etc/passwd"), 0);
+        assert_int_equal(mkfifo("root/etc/login.defs", 0644), 0);
+        assert_int_equal(hook_shadow(&context, &err), 0);
+}
+
+static void test_shadow_settings(void **state)
+{
+        struct error err = ERROR_INIT;
+        struct stat st;
+
+        (void)state;
+        assert_int_equal(mkdir("root/etc/default", 0755), 0);
+        assert_int_equal(mkdir("root/skel2", 0755), 0);
+        write_file("root/skel2/.profile", "hello");
+        write_file("root/etc/default/useradd",
+                   "SKEL=/skel2\nSHELL=/bin/own\nCREATE_MAIL_SPOOL=yes\nHOME=$(touch /tmp/evil)\n");
+        write_file("root/etc/login.defs", "UMASK 027\nMAIL_DIR /var/spool/mail\n");
+        assert_int_equal(hook_shadow(&context, &err), 0);
+        assert_content("root/home/tester/.profile", "hello");
+        assert_int_equal(stat("root/home/tester", &st), 0);
+        assert_int_equal(st.st_mode & 0777, 0750);
+        assert_int_equal(access("root/var/spool/mail/tester", F_OK), 0);
+}
+
+static void test_skeleton(void **state)
+{
+        struct error err = ERROR_INIT;
+        auto_close int target = -1;
+        struct stat st;
+
+        (void)state;
+        assert_int_equal(mkdir("root/skel", 0755), 0);
+        assert_int_equal(mkdir("root/skel/dir", 0755), 0);
+        assert_int_equal(mkdir("copy", 0755), 0);
+        write_file("root/skel/dir/file", "inside");
+        write_file("root/etc/hostname", "of the image");
+        assert_int_equal(chmod("root/skel/dir/file", 04711), 0);
+        assert_int_equal(symlink("/etc/hostname", "root/skel/link"), 0);
+        assert_int_equal(symlink("/nowhere", "root/skel/dangling"), 0);
+        assert_int_equal(mkfifo("root/skel/fifo", 0644), 0);
+        target = open("copy", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_int_equal(skel_copy(context.root.fd, "/skel", target, &err), 0);
+        assert_content("copy/dir/file", "inside");
+        assert_content("copy/link", "of the image");
+        assert_int_equal(access("copy/fifo", F_OK), -1);
+        assert_int_equal(stat("copy/dir/file", &st), 0);
+        assert_int_equal(st.st_mode & 07777, 0711);
+        assert_int_equal(skel_copy(context.root.fd, "/no-such", target, &err), 0);
+}
+
+/* A directory that holds a link to itself never ends, but for the limit. */
+static void test_skeleton_loop(void **state)
+{
+        struct error err = ERROR_INIT;
+        auto_close int target = -1;
+
+        (void)state;
+        assert_int_equal(mkdir("root/skel", 0755), 0);
+        assert_int_equal(mkdir("copy", 0755), 0);
+        assert_int_equal(symlink(".", "root/skel/again"), 0);
+        target = open("copy", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_int_equal(skel_copy(context.root.fd, "/skel", target, &err), -1);
+        assert_int_equal(err.code, ELOOP);
+}
+
+static void test_localtime(void **state)
+{
+        struct error err = ERROR_INIT;
+        char host[PATH_MAX], inside[PATH_MAX];
+        ssize_t length = readlink("/etc/localtime", host, sizeof(host));
+
+        (void)state;
+        if (length < 0)
+                skip();
+        assert_int_equal(symlink("/etc/elsewhere", "root/etc/localtime"), 0);
+        assert_int_equal(hook_localtime(&context, &err), 0);
+        assert_int_equal(readlink("root/etc/localtime", inside, sizeof(inside)), length);
+        assert_memory_equal(host, inside, (size_t)length);
+        assert_int_equal(access("root/etc/elsewhere", F_OK), -1);
+        assert_int_equal(close(path_open_in_root(context.root.fd, "/etc/localtime", O_RDONLY, 0)),
+                         0);
+}
+
+static void test_home(void **state)
+{
+        struct error err = ERROR_INIT;
+
+        (void)state;
+        assert_int_equal(hook_home(&context, &err), 0);
+        assert_int_equal(plan.count, 0);
+        configuration.mount_home = true;
+        assert_int_equal(hook_home(&context, &err), 0);
+        assert_int_equal(plan.count, 1);
+        assert_string_equal(plan.entries[0].target, "/home/tester");
+        configuration.remap_root = true;
+        assert_int_equal(hook_home(&context, &err), 0);
+        assert_string_equal(plan.entries[1].target, "/root");
+        assert_true(strlist_contains(&environment, "HOME=/root"));
+
+        free(configuration.environment.items[1]);
+        configuration.environment.items[1] = strdup("HOME=//");
+        assert_int_equal(hook_home(&context, &err), 0);
+        assert_int_equal(plan.count, 2);
+        assert_int_equal(warnings, 1);
+}
+
+static void test_aptfix(void **state)
+{
+        struct error err = ERROR_INIT;
+
+        (void)state;
+        configuration.remap_root = true;
+        assert_int_equal(hook_aptfix(&context, &err), 0);
+        assert_int_equal(access("root/etc/apt", F_OK), -1);
+        write_file("root/etc/debian_version", "12\n");
+        assert_int_equal(hook_aptfix(&context, &err), 0);
+        assert_content("root/etc/apt/apt.conf.d/enroot", "APT::Sandbox::User \"root\";\n");
+}
+
+static void test_tolerate_read_only(void **state)
+{
+        struct error err = ERROR_INIT;
+
+        (void)state;
+        error_set(&err, EROFS, "/etc/passwd: read-only");
+        assert_int_equal(hook_tolerate_read_only(&context, &err), 0);
+        assert_int_equal(warnings, 1);
+        assert_non_null(strstr(last_warning, "/etc/passwd"));
+        error_set(&err, ENOSPC, "full");
+        assert_int_equal(hook_tolerate_read_only(&context, &err), -1);
+}
+
+static void test_is_builtin(void **state)
+{
+        (void)state;
+        assert_true(hooks_is_builtin("10-shadow.sh"));
+        assert_false(hooks_is_builtin("10-shadow"));
+        assert_false(hooks_is_builtin("10-shadowy.sh"));
+        assert_false(hooks_is_builtin("50-site.sh"));
+}
+
+static void test_root_file(void **state)
+{
+        struct error err = ERROR_INIT;
+        auto_strbuf struct strbuf text = STRBUF_INIT;
+        struct stat st;
+
+        (void)state;
+        write_file("root/etc/real", "old");
+        assert_int_equal(chmod("root/etc/real", 0600), 0);
+        assert_int_equal(symlink("/etc/real", "root/etc/one"), 0);
+        assert_int_equal(symlink("one", "root/etc/two"), 0);
+        assert_int_equal(root_file_replace(context.root.fd, "/etc/two", "new", 3, 0644, &err), 0);
+        assert_content("root/etc/real", "new");
+        assert_int_equal(lstat("root/etc/two", &st), 0);
+        assert_true(S_ISLNK(st.st_mode));
+        assert_int_equal(stat("root/etc/real", &st), 0);
+        assert_int_equal(st.st_mode & 0777, 0600);
+
+        assert_int_equal(root_file_read(context.root.fd, "/etc/two", 2, &text, &err), -1);
+        assert_int_equal(err.code, EFBIG);
+        assert_int_equal(root_file_read(context.root.fd, "/etc", 100, &text, &err), -1);
+        assert_int_equal(root_file_read(context.root.fd, "/none", 100, &text, &err), -1);
+        assert_int_equal(err.code, ENOENT);
+
+        assert_int_equal(symlink("loop", "root/etc/loop"), 0);
+        assert_int_equal(root_file_replace(context.root.fd, "/etc/loop", "x", 1, 0644, &err), -1);
+        assert_int_equal(err.code, ELOOP);
+        assert_int_equal(symlink("../a/b/c", "root/etc/dangling"), 0);
+        assert_int_equal(root_file_replace(context.root.fd, "etc/dangling", "x", 1, 0644, &err), 0);
+        assert_content("root/a/b/c", "x");
+}
+
+#define WITH_ROOT(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_account_find),
+                cmocka_unit_test(test_login_setting),
+                cmocka_unit_test(test_shadow_merge),
+                cmocka_unit_test(test_is_builtin),
+                WITH_ROOT(test_cgroups),
+                WITH_ROOT(test_shadow_writes_once),
+                WITH_ROOT(test_shadow_links_stay_inside),
+                WITH_ROOT(test_shadow_odd_files),
+                WITH_ROOT(test_shadow_settings),
+                WITH_ROOT(test_skeleton),
+                WITH_ROOT(test_skeleton_loop),
+                WITH_ROOT(test_localtime),
+                WITH_ROOT(test_home),
+                WITH_ROOT(test_aptfix),
+                WITH_ROOT(test_tolerate_read_only),
+                WITH_ROOT(test_root_file),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
