@@ -77,8 +77,7 @@ static double seconds_since(const struct timespec *start)
         struct timespec now;
 
         (void)clock_gettime(CLOCK_MONOTONIC, &now);
-        return (double)(now.tv_sec - start->tv_sec) +
-               (double)(now.tv_nsec - start->tv_nsec) / 1e9;
+        return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) / 1e9;
 }
 
 /* One line that fits the terminal: bytes and rate while there are any, then what was made. */

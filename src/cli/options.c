@@ -12,8 +12,7 @@ static const struct option *find_letter(const struct option *options, char lette
         return NULL;
 }
 
-static const struct option *find_name(const struct option *options, const char *name,
-                                      size_t length)
+static const struct option *find_name(const struct option *options, const char *name, size_t length)
 {
         for (; options->name; options++)
                 if (strlen(options->name) == length && memcmp(options->name, name, length) == 0)
@@ -40,8 +39,8 @@ static int apply(const struct option *option, const char *value, struct error *e
         return 0;
 }
 
-int options_parse(const struct option *options, int argc, char **argv, int *ret_rest,
-                  struct error *err)
+int option_table_parse(const struct option *options, int argc, char **argv, int *ret_rest,
+                       struct error *err)
 {
         int i = 0;
 
@@ -82,11 +81,11 @@ static int print_usage(const struct option *option, char *text, size_t size)
 
         if (option->letter)
                 (void)snprintf(letter, sizeof(letter), "-%c, ", option->letter);
-        return snprintf(text, size, "%s--%s%s%s", letter, option->name,
-                        option->argument ? " " : "", option->argument ? option->argument : "");
+        return snprintf(text, size, "%s--%s%s%s", letter, option->name, option->argument ? " " : "",
+                        option->argument ? option->argument : "");
 }
 
-void options_print(const struct option *options, FILE *out)
+void option_table_print(const struct option *options, FILE *out)
 {
         char text[128];
         int width = 0;

@@ -34,8 +34,8 @@ struct option {
  *
  * Returns 0; 1 when help was asked for; -1 with *err (EINVAL) naming the word.
  */
-int options_parse(const struct option *options, int argc, char **argv, int *ret_rest,
-                  struct error *err);
+int option_table_parse(const struct option *options, int argc, char **argv, int *ret_rest,
+                       struct error *err);
 
 /* The "Options:" part of a verb's help; nothing for an empty table. */
-void options_print(const struct option *options, FILE *out);
+void option_table_print(const struct option *options, FILE *out);

@@ -35,8 +35,8 @@ static int reset(void **state)
 
 #define PARSE(rest, err, ...)                                                                      \
         ({                                                                                         \
-                char *words[] = { __VA_ARGS__ };                                                   \
-                options_parse(table, (int)ARRAY_SIZE(words), words, rest, err);                    \
+                const char *words[] = { __VA_ARGS__ };                                                   \
+                option_table_parse(table, (int)ARRAY_SIZE(words), (char **)words, rest, err);                    \
         })
 
 static void test_forms(void **state)
@@ -101,7 +101,7 @@ static void test_print(void **state)
 
         (void)state;
         assert_non_null(out);
-        options_print(table, out);
+        option_table_print(table, out);
         fclose(out);
         assert_string_equal(text, "\n Options:\n"
                                   "   -f, --force      Overwrite\n"

@@ -1,0 +1,65 @@
+/*
+ * commands/: one file per verb, the only place where the stages meet.
+ *
+ * Each function takes its parsed arguments and returns 0, or -1 with *err; none
+ * prints messages (they go through the report) or exits. What a verb prints as its
+ * result goes to the given FILE.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "config/config.h"
+#include "util/error.h"
+#include "util/report.h"
+#include "util/strlist.h"
+
+struct command_context {
+        const struct config *config;
+        struct report *report;
+};
+
+struct import_arguments {
+        const char *uri;
+        const char *output; /* NULL: named after the image, in the current directory */
+        const char *arch;   /* NULL: this machine's */
+};
+
+/* Make an image file from a remote image. Nothing appears under its name before all is verified. */
+int command_import(const struct command_context *context, const struct import_arguments *arguments,
+                   struct error *err);
+
+struct create_arguments {
+        const char *image;
+        const char *name; /* NULL: named after the image file */
+};
+
+/* Make a container directory from an image file; an existing one only falls with force_override. */
+int command_create(const struct command_context *context, const struct create_arguments *arguments,
+                   struct error *err);
+
+struct start_arguments {
+        const char *target;           /* name of a container, or path of an image file */
+        const char *rc;               /* NULL: the image's /etc/rc */
+        const struct strlist *mounts; /* --mount words */
+        const struct strlist *env;    /* --env words */
+        char *const *command;         /* NULL-terminated; may be empty */
+};
+
+/* Become the container's command. Returns only on failure. */
+int command_start(const struct command_context *context, const struct start_arguments *arguments,
+                  struct error *err);
+
+/* Print the names of all containers, one a line, sorted. */
+int command_list(const struct command_context *context, FILE *out, struct error *err);
+
+/* Ask a person; true for yes. */
+typedef bool (*command_confirm)(const char *question);
+
+/* Delete a container. confirm is not called with force_override; a "no" is no error. */
+int command_remove(const struct command_context *context, const char *name,
+                   command_confirm confirm, struct error *err);
+
+/* Print the effective configuration and where each value came from. */
+int command_info(const struct command_context *context, FILE *out, struct error *err);

@@ -1,0 +1,70 @@
+#include "commands/commands.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "commands/container.h"
+#include "runtime/runtime.h"
+#include "squashfs/squashfs.h"
+#include "util/path.h"
+
+/* Whether the target is an image file: 1, 0, or -1 with *err for a file that is something else. */
+static int is_image(const char *target, struct error *err)
+{
+        auto_close int fd = -1;
+        struct stat st;
+        int image;
+
+        if (stat(target, &st) < 0 || !S_ISREG(st.st_mode))
+                return 0;
+        fd = open(target, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return error_errno(err, "%s", target);
+        image = squashfs_probe(fd, err);
+        if (image < 0)
+                return error_prefix(err, "%s", target);
+        /* A file that happens to have a container's name does not hide the container. */
+        if (!image && strchr(target, '/'))
+                return error_set(err, EINVAL, "%s is not a squashfs image", target);
+        return image;
+}
+
+int command_start(const struct command_context *context, const struct start_arguments *arguments,
+                  struct error *err)
+{
+        const char *target = arguments->target, *data_path = context->config->data_path;
+        struct runtime_start start = {
+                .rc = arguments->rc,
+                .mounts = arguments->mounts,
+                .env = arguments->env,
+                .command = arguments->command,
+        };
+        auto_free char *rootfs = NULL;
+        struct stat st;
+        int image = is_image(target, err);
+
+        if (image < 0)
+                return -1;
+        if (image) {
+                rootfs = realpath(target, NULL);
+                if (!rootfs)
+                        return error_errno(err, "%s", target);
+                start.image = true;
+        } else {
+                if (container_check_name(target, err) < 0)
+                        return -1;
+                rootfs = path_join(data_path, target);
+                if (!rootfs)
+                        return error_no_memory(err);
+                if (stat(rootfs, &st) < 0 || !S_ISDIR(st.st_mode))
+                        return error_set(err, ENOENT,
+                                         "no such container or image file: %s (\"enroot list\" "
+                                         "shows the containers in %s)",
+                                         target, data_path);
+        }
+        start.rootfs = rootfs;
+        return runtime_start(&start, context->config, context->report, err);
+}
