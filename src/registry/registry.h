@@ -12,7 +12,7 @@ struct registry_options {
         bool allow_http;              /* plain HTTP instead of HTTPS (ENROOT_ALLOW_HTTP) */
         long connect_timeout;         /* seconds */
         long transfer_timeout;        /* seconds for one request, 0: no limit */
-        unsigned int retries;         /* of a failed request, beyond the first try */
+        unsigned int retries;         /* of a failed request; see retry.h for what 0 means */
         unsigned int max_connections; /* transfers at once */
         const char *credentials_file; /* netrc syntax; need not exist */
         const struct strlist *environment; /* proxies, SSL_CERT_FILE, SSL_CERT_DIR; "KEY=VALUE" */
@@ -56,15 +56,19 @@ struct registry_blob {
         void *context;
 
         /*
-         * Called before the request is sent, again after a failed try. *ret_offset is
+         * Called before every request: the first one, one that a redirect or a
+         * challenge made necessary, one that repeats a failed try. *ret_offset is
          * where to go on (bytes that the sink already has). Returns 0; 1 to put the
-         * blob off (asked again in 100 ms, while other blobs go on), 2 when it is no
-         * longer needed, -1 with *err.
+         * blob off (asked again in 100 ms, while other blobs go on); 2 when it is no
+         * longer needed, and has ended with that; -1 with *err.
          */
         int (*begin)(struct registry_blob *blob, uint64_t *ret_offset, struct error *err);
         int (*data)(struct registry_blob *blob, const void *data, size_t size, struct error *err);
 
-        /* Called once, when all bytes have come, or with failure != NULL. */
+        /*
+         * Called once, when all bytes of the descriptor's size have come, or with
+         * failure != NULL. A failure of its own ends the others with it.
+         */
         int (*end)(struct registry_blob *blob, const struct error *failure, struct error *err);
 };
 
@@ -80,3 +84,9 @@ struct registry_blob {
  */
 int registry_fetch(struct registry *registry, struct registry_blob *blobs, size_t count,
                    struct error *err);
+
+/*
+ * Make a running registry_fetch, and every later one, end with EINTR soon. May be
+ * called from any thread.
+ */
+void registry_stop(struct registry *registry);

@@ -29,7 +29,10 @@ static inline void cleanup_store(struct store **store)
 }
 #define auto_store __attribute__((cleanup(cleanup_store)))
 
-/* A descriptor of a complete blob; -1 with *err->code ENOENT when the cache has none of that digest and size. */
+/*
+ * A descriptor of a complete blob; -1 with *err, whose code is ENOENT when the cache
+ * has none of that digest and size.
+ */
 int store_get(struct store *store, const char *digest, uint64_t size, struct error *err);
 
 /* A blob on its way into the store. Used by one writer and any number of readers. */
@@ -43,14 +46,23 @@ struct store_writer;
 int store_begin(struct store *store, const char *digest, uint64_t size, struct store_writer **ret,
                 struct error *err);
 
-/* Hash and store the next bytes. EMSGSIZE when they exceed the promised size; ENOSPC names the path. */
+/*
+ * Hash and store the next bytes. Returns 0, or -1 with *err: EMSGSIZE when they
+ * exceed the promised size; ENOSPC names the path and ENROOT_CACHE_PATH.
+ */
 int store_write(struct store_writer *writer, const void *data, size_t size, struct error *err);
 
 /* The descriptor that the bytes are in, for pread by readers while it grows. */
 int store_writer_fd(const struct store_writer *writer);
-uint64_t store_writer_size(const struct store_writer *writer); /* bytes so far */
 
-/* Check size (EMSGSIZE) and digest (EBADMSG), publish, and release the lock. The fd stays readable until free. */
+/* Bytes accepted so far, and how many of them readers find in the file already. */
+uint64_t store_writer_size(const struct store_writer *writer);
+uint64_t store_writer_readable(const struct store_writer *writer);
+
+/*
+ * Check size (EMSGSIZE) and digest (EBADMSG), publish, and release the lock. The fd
+ * stays readable until free.
+ */
 int store_commit(struct store_writer *writer, struct error *err);
 
 /* Release; unless committed, the bytes are gone. Accepts NULL. */

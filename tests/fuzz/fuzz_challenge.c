@@ -1,14 +1,12 @@
-/* registry/challenge.h and netrc.h: text that a server or a user wrote. */
-#include <stdint.h>
+/* WWW-Authenticate, Retry-After and the credentials file. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "fuzz.h"
 #include "registry/challenge.h"
 #include "registry/netrc.h"
 #include "registry/retry.h"
 #include "registry/url.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void read_challenges(const char *text)
 {

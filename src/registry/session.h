@@ -1,0 +1,25 @@
+/* The state that the parts of registry/ share: one session with one repository. */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "registry/auth.h"
+#include "registry/http.h"
+#include "registry/registry.h"
+
+/* ENROOT_MAX_CONNECTIONS=0 means no limit; descriptors and memory have one. */
+#define REGISTRY_CONNECTION_LIMIT 100u
+
+#define REGISTRY_STALL_TIMEOUT 60 /* seconds without a byte after which a transfer has failed */
+
+struct registry {
+        const struct image_reference *ref;
+        const struct registry_options *options;
+        struct report *report;
+        struct http_options http_options;
+        struct http_client *http;
+        struct auth auth;
+        char *base; /* "https://HOST/v2/REPOSITORY/" */
+        _Atomic bool stop;
+};

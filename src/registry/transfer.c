@@ -1,0 +1,397 @@
+#include "registry/transfer.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "registry/clock.h"
+#include "registry/refusal.h"
+#include "registry/url.h"
+#include "util/cancel.h"
+
+/* The longest that a request to stop can go unnoticed, in milliseconds. */
+#define TICK_MS 100
+
+/* Where the transfer starts. malloc'd, or NULL without memory. */
+static char *start_url(const struct registry *registry, const struct transfer *transfer)
+{
+        auto_strbuf struct strbuf url = STRBUF_INIT;
+
+        if (!transfer->url)
+                strbuf_append(&url, registry->base);
+        strbuf_append(&url, transfer->url ? transfer->url : transfer->path);
+        return strbuf_take(&url);
+}
+
+static void wait_until(struct transfer *transfer, int64_t due)
+{
+        transfer->state = TRANSFER_WAITING;
+        transfer->due = due;
+}
+
+/* ---- the body ---- */
+
+/*
+ * The first byte of the file that this response brings. A server may answer a
+ * request for a range with all of the file (200), or from an earlier byte on.
+ */
+static int response_start(const struct http_request *request, uint64_t *ret, struct error *err)
+{
+        const char *range = http_header(request, "Content-Range", 0);
+
+        *ret = 0;
+        if (request->status != 206)
+                return 0;
+        if (range && strncasecmp(range, "bytes ", 6) == 0 && isdigit((unsigned char)range[6])) {
+                *ret = strtoull(range + 6, NULL, 10);
+                if (*ret <= request->offset)
+                        return 0;
+        }
+        return error_set(err, EPROTO, "the server sent another part of the file than was asked");
+}
+
+static int on_body(struct http_request *request, const void *data, size_t size, struct error *err)
+{
+        struct transfer *transfer = request->context;
+        uint64_t skipped, start;
+
+        if (request->status < 200 || request->status > 299) {
+                if (size > TRANSFER_PROBLEM_LIMIT - transfer->problem.length)
+                        return error_set(err, EMSGSIZE, "an error response of more than %u bytes",
+                                         TRANSFER_PROBLEM_LIMIT);
+                if (strbuf_append_mem(&transfer->problem, data, size) < 0)
+                        return error_no_memory(err);
+                return 0;
+        }
+        if (!transfer->body_begun) {
+                if (response_start(request, &start, err) < 0)
+                        return -1;
+                transfer->skip = transfer->have - start;
+                transfer->body_begun = true;
+        }
+        skipped = size < transfer->skip ? size : transfer->skip;
+        transfer->skip -= skipped;
+        size -= skipped;
+        if (size == 0)
+                return 0;
+        if (transfer->sink->data(transfer->sink, (const char *)data + skipped, size, err) < 0)
+                return -1;
+        transfer->have += size;
+        return 0;
+}
+
+/* ---- one request ---- */
+
+static int finish(struct transfer *transfer, struct error *err)
+{
+        transfer->state = TRANSFER_ENDED;
+        return transfer->sink->end(transfer->sink, NULL, err);
+}
+
+/* Send the next request of a transfer, which goes to the start or where a redirect led. */
+static int send_request(struct registry *registry, struct transfer *transfer, struct error *err)
+{
+        auto_free char *start = start_url(registry, transfer);
+        struct http_request *request = &transfer->request;
+        const char *url = transfer->current ? transfer->current : start;
+
+        if (!start)
+                return error_no_memory(err);
+        request->url = url;
+        request->accept = transfer->accept;
+        request->authorization = NULL;
+        if (url_same_origin(start, url)) {
+                request->authorization = transfer->authorization;
+                if (!transfer->url) {
+                        if (auth_refresh(registry, err) < 0)
+                                return -1;
+                        request->authorization = registry->auth.header;
+                        transfer->auth_generation = registry->auth.generation;
+                }
+        }
+        request->offset = transfer->whole ? 0 : transfer->have;
+        request->body = on_body;
+        request->context = transfer;
+        transfer->body_begun = false;
+        strbuf_reset(&transfer->problem);
+        transfer->state = TRANSFER_ACTIVE;
+        return http_start(registry->http, request, err);
+}
+
+static int begin(struct registry *registry, struct transfer *transfer, struct error *err)
+{
+        int rc = transfer->sink->begin(transfer->sink, &transfer->have, err);
+
+        switch (rc) {
+        case 0:
+                break;
+        case 1:
+                wait_until(transfer, clock_ms() + TRANSFER_PUT_OFF_MS);
+                return 0;
+        case 2:
+                transfer->state = TRANSFER_ENDED;
+                return 0;
+        default:
+                return -1;
+        }
+        /* Broken off behind the last byte, or an empty file: there is nothing to ask for. */
+        if (transfer->have >= transfer->size)
+                return finish(transfer, err);
+        transfer->had = transfer->have;
+        return send_request(registry, transfer, err);
+}
+
+/* ---- what came of it ---- */
+
+/*
+ * Try again what failed with *err, or give up. pause is how many seconds the
+ * server asked to be left alone, -1 if it did not.
+ */
+static int try_again(struct registry *registry, struct transfer *transfer, enum retry_class class,
+                     int64_t pause, struct error *err)
+{
+        uint32_t random = 0;
+        int64_t delay;
+
+        if (class == RETRY_ALWAYS && transfer->have - transfer->had >= TRANSFER_PROGRESS)
+                transfer->tries = 0;
+        if (transfer->tries >= retry_allowed(class, registry->options->retries)) {
+                if (transfer->tries > 0)
+                        error_append(err, " (after %u tries)", transfer->tries + 1);
+                return -1;
+        }
+        if (pause > RETRY_AFTER_LIMIT)
+                return error_append(err, "; the server asks to wait %" PRId64 " seconds", pause);
+
+        if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
+                random = (uint32_t)clock_ms();
+        delay = retry_delay(transfer->tries++, random);
+        if (pause * 1000 > delay)
+                delay = pause * 1000;
+        report_warn(registry->report, "%s: %s; trying again in %" PRId64 ".%" PRId64 " s",
+                    registry->ref->registry, err->message, delay / 1000, delay % 1000 / 100);
+
+        /* From the start: a signed address of a content network may have expired. */
+        free(TAKE_PTR(transfer->current));
+        transfer->redirects = 0;
+        wait_until(transfer, clock_ms() + delay);
+        return 0;
+}
+
+static int on_unauthorized(struct registry *registry, struct transfer *transfer, struct error *err)
+{
+        /* The header may have been renewed for another transfer while this one was under way. */
+        bool outdated = transfer->auth_generation != registry->auth.generation;
+
+        if (++transfer->challenges > TRANSFER_CHALLENGE_LIMIT || (transfer->answered && !outdated))
+                return refusal_explain(registry, transfer, err);
+        if (!outdated) {
+                if (auth_answer(registry, &transfer->request, err) < 0)
+                        return -1;
+                transfer->answered = true;
+        }
+        wait_until(transfer, 0);
+        return 0;
+}
+
+/*
+ * A registry that answers ENROOT_ALLOW_HTTP's plain request by pointing to its
+ * HTTPS self is taken at its word for the whole session. Nothing secret was sent
+ * before, and from now on HTTPS is the origin, where transfers start.
+ */
+static int use_https(struct registry *registry, struct error *err)
+{
+        auto_strbuf struct strbuf base = STRBUF_INIT;
+
+        if (strbuf_printf(&base, "https%s", registry->base + strlen("http")) < 0)
+                return error_no_memory(err);
+        free(registry->base);
+        registry->base = strbuf_take(&base);
+        return 0;
+}
+
+static int on_redirect(struct registry *registry, struct transfer *transfer, struct error *err)
+{
+        auto_free char *target = TAKE_PTR(transfer->request.redirect_url);
+        auto_free char *start = start_url(registry, transfer);
+        auto_strbuf struct strbuf host = STRBUF_INIT;
+
+        if (!start || url_host(target, &host) < 0)
+                return error_no_memory(err);
+        if (!url_valid(target))
+                return error_set(err, EPROTO, "redirected to an address that is not one of HTTP");
+        if (!url_is_https(target) && !registry->options->allow_http)
+                return error_set(err, EPROTO,
+                                 "redirected to %.200s without HTTPS; ENROOT_ALLOW_HTTP=yes allows "
+                                 "it",
+                                 host.data);
+        if (++transfer->redirects > TRANSFER_REDIRECT_LIMIT)
+                return error_set(err, ELOOP, "more than %u redirects", TRANSFER_REDIRECT_LIMIT);
+
+        free(TAKE_PTR(transfer->current));
+        wait_until(transfer, 0);
+        if (!transfer->url && !registry->auth.header && url_is_upgrade(start, target))
+                return use_https(registry, err);
+        transfer->current = TAKE_PTR(target);
+        return 0;
+}
+
+static int on_refusal(struct registry *registry, struct transfer *transfer, struct error *err)
+{
+        const char *after = http_header(&transfer->request, "Retry-After", 0);
+        long status = transfer->request.status;
+        enum retry_class class = retry_class_of_status(status);
+        int64_t pause = -1;
+
+        /* Storage behind a redirect refuses signed addresses that are too old. */
+        if (transfer->current && (status == 401 || status == 403))
+                class = RETRY_ALWAYS;
+        refusal_explain(registry, transfer, err);
+        if (after && (status == 429 || status == 503))
+                pause = retry_after(after, time(NULL));
+        return try_again(registry, transfer, class, pause, err);
+}
+
+static bool is_redirect(const struct http_request *request)
+{
+        switch (request->status) {
+        case 301:
+        case 302:
+        case 303:
+        case 307:
+        case 308:
+                return request->redirect_url != NULL;
+        default:
+                return false;
+        }
+}
+
+static int on_finished(struct registry *registry, struct transfer *transfer, struct error *err)
+{
+        struct http_request *request = &transfer->request;
+        bool at_start = !transfer->current && !transfer->url;
+
+        if (request->failure.code == ENOMEM) {
+                *err = request->failure;
+                return -1;
+        }
+        if (request->status == 401 && at_start)
+                return on_unauthorized(registry, transfer, err);
+        if (request->status == 416 && request->offset > 0) {
+                transfer->whole = true;
+                wait_until(transfer, 0);
+                return 0;
+        }
+        if (is_redirect(request))
+                return on_redirect(registry, transfer, err);
+        if (request->status != 0 && (request->status < 200 || request->status > 299))
+                return on_refusal(registry, transfer, err);
+
+        if (request->status != 0) {
+                transfer->challenges = 0;
+                transfer->answered = false;
+        }
+        if (request->failure.code != 0) {
+                *err = request->failure;
+                return try_again(registry, transfer, request->retry, -1, err);
+        }
+        if (transfer->size != TRANSFER_SIZE_UNKNOWN && transfer->have < transfer->size) {
+                error_set(err, EMSGSIZE, "got %" PRIu64 " of %" PRIu64 " bytes", transfer->have,
+                          transfer->size);
+                return try_again(registry, transfer, RETRY_ALWAYS, -1, err);
+        }
+        return finish(transfer, err);
+}
+
+/* ---- all of them ---- */
+
+/* Begin, or go on after a request has finished. */
+static int step(struct registry *registry, struct transfer *transfer, struct error *err)
+{
+        int rc = transfer->state == TRANSFER_WAITING ? begin(registry, transfer, err)
+                                                     : on_finished(registry, transfer, err);
+
+        if (rc < 0 && transfer->sink->descriptor)
+                error_prefix(err, "blob %s", transfer->sink->descriptor->digest);
+        return rc;
+}
+
+static size_t count_state(const struct transfer *transfers, size_t count, enum transfer_state state)
+{
+        size_t found = 0;
+
+        for (size_t i = 0; i < count; i++)
+                found += transfers[i].state == state;
+        return found;
+}
+
+/* Begin what is due, in order, as far as there are connections. */
+static int begin_due(struct registry *registry, struct transfer *transfers, size_t count,
+                     struct error *err)
+{
+        size_t active = count_state(transfers, count, TRANSFER_ACTIVE);
+
+        for (size_t i = 0; i < count && active < registry->http_options.max_connections; i++) {
+                struct transfer *transfer = &transfers[i];
+
+                if (transfer->state != TRANSFER_WAITING || transfer->due > clock_ms())
+                        continue;
+                if (step(registry, transfer, err) < 0)
+                        return -1;
+                active += transfer->state == TRANSFER_ACTIVE;
+        }
+        return 0;
+}
+
+static int check_stop(struct registry *registry, struct error *err)
+{
+        if (registry->stop)
+                return error_set(err, EINTR, "interrupted");
+        return cancel_check(err);
+}
+
+static int run(struct registry *registry, struct transfer *transfers, size_t count,
+               struct error *err)
+{
+        for (;;) {
+                if (check_stop(registry, err) < 0 || begin_due(registry, transfers, count, err) < 0)
+                        return -1;
+                if (count_state(transfers, count, TRANSFER_ENDED) == count)
+                        return 0;
+                if (http_run(registry->http, TICK_MS, err) < 0)
+                        return -1;
+                for (size_t i = 0; i < count; i++) {
+                        struct transfer *transfer = &transfers[i];
+
+                        if (transfer->state == TRANSFER_ACTIVE && transfer->request.finished &&
+                            step(registry, transfer, err) < 0)
+                                return -1;
+                }
+        }
+}
+
+int transfer_run(struct registry *registry, struct transfer *transfers, size_t count,
+                 struct error *err)
+{
+        if (run(registry, transfers, count, err) == 0)
+                return 0;
+        for (size_t i = 0; i < count; i++) {
+                struct error ignored = ERROR_INIT;
+
+                if (transfers[i].state == TRANSFER_ENDED)
+                        continue;
+                http_reset(registry->http, &transfers[i].request);
+                transfers[i].state = TRANSFER_ENDED;
+                (void)transfers[i].sink->end(transfers[i].sink, err, &ignored);
+        }
+        return -1;
+}
+
+void transfer_release(struct registry *registry, struct transfer *transfer)
+{
+        http_reset(registry->http, &transfer->request);
+        free(TAKE_PTR(transfer->current));
+        strbuf_release(&transfer->problem);
+}

@@ -1,0 +1,215 @@
+/*
+ * docker://: a registry and the cache, tied together. The opening thread resolves
+ * and reads the configuration; a thread of its own then fetches the layers that
+ * the cache lacks, top layer first, because that is the order in which an import
+ * reads them.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "source/blobs.h"
+#include "source/source_private.h"
+#include "util/cleanup.h"
+
+struct docker_source {
+        struct source base;
+        struct image_reference ref;
+        struct image_manifest manifest;
+        struct report *report;
+        struct registry *registry;
+        struct store *store;
+        struct blobs layers;
+        pthread_t thread;
+        bool fetching; /* the thread was started and not yet joined */
+};
+
+static void *fetch_layers(void *context)
+{
+        struct docker_source *source = context;
+
+        /* A failure stands in the set, where readers and verify find it. */
+        (void)blobs_fetch(&source->layers, source->registry);
+        return NULL;
+}
+
+/* Signals are for the thread that waits for them. */
+static int start_thread(struct docker_source *source, struct error *err)
+{
+        sigset_t all, before;
+        int code;
+
+        sigfillset(&all);
+        (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+        code = pthread_create(&source->thread, NULL, fetch_layers, source);
+        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+        if (code != 0)
+                return error_set(err, code, "cannot start a thread: %s", strerror(code));
+        source->fetching = true;
+        return 0;
+}
+
+static void join(struct docker_source *source)
+{
+        if (source->fetching)
+                (void)pthread_join(source->thread, NULL);
+        source->fetching = false;
+}
+
+static void docker_close(struct source *base)
+{
+        struct docker_source *source = (struct docker_source *)base;
+
+        if (source->fetching)
+                registry_stop(source->registry);
+        join(source);
+        blobs_release(&source->layers);
+        if (source->registry)
+                registry_close(source->registry);
+        if (source->store)
+                store_close(source->store);
+        image_manifest_release(&source->manifest);
+        image_reference_release(&source->ref);
+        source_release(base);
+        free(source);
+}
+
+static struct stream *docker_layer(struct source *base, size_t index, struct error *err)
+{
+        struct docker_source *source = (struct docker_source *)base;
+
+        return blob_stream(blobs_find(&source->layers, source->manifest.layers[index].digest), err);
+}
+
+static int docker_verify(struct source *base, struct error *err)
+{
+        struct docker_source *source = (struct docker_source *)base;
+
+        join(source);
+        if (source->layers.failure.code == 0)
+                return 0;
+        *err = source->layers.failure;
+        return -1;
+}
+
+static void cleanup_blobs(struct blobs *set)
+{
+        blobs_release(set);
+}
+
+/* The configuration comes through the cache like any blob. */
+static int read_config(struct docker_source *source, const struct image_platform *platform,
+                       struct error *err)
+{
+        const struct image_descriptor *descriptor = &source->manifest.config;
+        auto_cleanup(cleanup_blobs) struct blobs set = { .items = NULL };
+        auto_free char *text = NULL;
+        auto_stream struct stream *stream = NULL;
+        ssize_t length;
+
+        if (descriptor->size > IMAGE_CONFIG_LIMIT)
+                return error_set(err, EFBIG, "the image configuration has more than %u bytes",
+                                 IMAGE_CONFIG_LIMIT);
+        if (blobs_init(&set, source->store, NULL, descriptor, 1, err) < 0)
+                return -1;
+        if (blobs_fetch(&set, source->registry) < 0) {
+                *err = set.failure;
+                return -1;
+        }
+        text = malloc(descriptor->size + 1);
+        if (!text)
+                return error_no_memory(err);
+        stream = blob_stream(&set.items[0], err);
+        if (!stream)
+                return -1;
+        length = stream_read_full(stream, text, descriptor->size, err);
+        if (length < 0)
+                return -1;
+        if (image_config_parse(text, (size_t)length, &source->base.config, err) < 0)
+                return error_prefix(err, "configuration %s", descriptor->digest);
+        return image_config_check_platform(&source->base.config, platform, err);
+}
+
+/* "1.2 GB", in powers of ten as disks and networks are sold. */
+static void format_size(uint64_t bytes, char *text, size_t size)
+{
+        static const char *const units[] = { "B", "kB", "MB", "GB", "TB" };
+        double value = (double)bytes;
+        size_t unit = 0;
+
+        while (value >= 1000 && unit + 1 < ARRAY_SIZE(units)) {
+                value /= 1000;
+                unit++;
+        }
+        (void)snprintf(text, size, unit > 0 ? "%.1f %s" : "%.0f %s", value, units[unit]);
+}
+
+static int start_layers(struct docker_source *source, struct error *err)
+{
+        struct report *report = source->report;
+        char size[32];
+        uint64_t bytes;
+        size_t missing;
+
+        if (blobs_init(&source->layers, source->store, report, source->manifest.layers,
+                       source->manifest.layer_count, err) < 0)
+                return -1;
+        missing = blobs_missing(&source->layers, &bytes);
+        if (missing == 0) {
+                report_info(report, "Found all layers in cache");
+                return 0;
+        }
+        format_size(bytes, size, sizeof(size));
+        report_info(report, "Downloading %zu missing layer%s (%s)", missing,
+                    missing == 1 ? "" : "s", size);
+        if (report) {
+                report->progress.blobs_total += missing;
+                report->progress.bytes_total += bytes;
+        }
+        return start_thread(source, err);
+}
+
+static int open_image(struct docker_source *source, const char *uri,
+                      const struct source_options *options, struct error *err)
+{
+        if (image_reference_parse(uri, &source->ref, err) < 0)
+                return -1;
+        source->base.provenance = image_reference_uri(&source->ref);
+        if (!source->base.provenance)
+                return error_no_memory(err);
+        source->store = store_open(options->cache_path, err);
+        if (!source->store)
+                return -1;
+        source->registry = registry_open(&source->ref, &options->registry, source->report, err);
+        if (!source->registry)
+                return -1;
+        if (registry_resolve(source->registry, &options->platform, &source->manifest,
+                             source->base.digest, err) < 0)
+                return -1;
+        source->base.layer_count = source->manifest.layer_count;
+        if (read_config(source, &options->platform, err) < 0)
+                return -1;
+        return start_layers(source, err);
+}
+
+struct source *source_open_docker(const char *uri, const struct source_options *options,
+                                  struct report *report, struct error *err)
+{
+        struct docker_source *source = calloc(1, sizeof(*source));
+
+        if (!source) {
+                error_no_memory(err);
+                return NULL;
+        }
+        source->base.layer = docker_layer;
+        source->base.verify = docker_verify;
+        source->base.close = docker_close;
+        source->report = report;
+        if (open_image(source, uri, options, err) < 0) {
+                docker_close(&source->base);
+                return NULL;
+        }
+        return &source->base;
+}

@@ -1,0 +1,23 @@
+/* What every kind of source has, and what each does in its own way. */
+#pragma once
+
+#include "source/source.h"
+
+struct source {
+        /* The layer number index < layer_count, as source_layer promises it. */
+        struct stream *(*layer)(struct source *source, size_t index, struct error *err);
+        int (*verify)(struct source *source, struct error *err);
+        void (*close)(struct source *source); /* releases the members below, too */
+
+        struct image_config config;
+        char *provenance;
+        char digest[IMAGE_DIGEST_SIZE];
+        size_t layer_count;
+};
+
+/* Release what struct source itself holds. */
+void source_release(struct source *source);
+
+/* docker://, a registry */
+struct source *source_open_docker(const char *uri, const struct source_options *options,
+                                  struct report *report, struct error *err);

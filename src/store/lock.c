@@ -1,0 +1,110 @@
+#include "store/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "util/cleanup.h"
+
+/*
+ * How often a lock may turn out to be removed by its last holder in the moment in
+ * which it was taken. More often means that the file system's inode numbers do not
+ * stay the same, and then nothing can be said about locks.
+ */
+#define LOCK_TRIES 100
+
+/* Whether the name still belongs to the file that was locked, and not to a later one. */
+static bool is_current(const struct lock *lock, int fd)
+{
+        struct stat held, named;
+
+        return fstat(fd, &held) == 0 &&
+               fstatat(lock->dir_fd, lock->name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+               held.st_ino == named.st_ino && held.st_dev == named.st_dev;
+}
+
+int lock_take(struct lock *lock, const struct store *store, const char *blob_name,
+              struct error *err)
+{
+        *lock = (struct lock){ .dir_fd = store->dir_fd, .fd = -1 };
+        (void)snprintf(lock->name, sizeof(lock->name), ".%s.lock", blob_name);
+        for (int i = 0; i < LOCK_TRIES; i++) {
+                auto_close int fd = openat(store->dir_fd, lock->name,
+                                           O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+                if (fd < 0)
+                        return error_errno(err, "ENROOT_CACHE_PATH: %s/%s", store->path,
+                                           lock->name);
+                if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+                        if (errno == EWOULDBLOCK)
+                                return 0;
+                        if (errno == EINTR)
+                                continue;
+                        /* ENOSYS, EOPNOTSUPP, ENOLCK: there are no locks here. */
+                        (void)unlinkat(store->dir_fd, lock->name, 0);
+                        return 1;
+                }
+                if (is_current(lock, fd)) {
+                        lock->fd = TAKE_FD(fd);
+                        return 1;
+                }
+        }
+        return 1;
+}
+
+void lock_release(struct lock *lock)
+{
+        if (lock->fd < 0)
+                return;
+        /* Removed while it is held: whoever opened it before sees that it is not current. */
+        (void)unlinkat(lock->dir_fd, lock->name, 0);
+        (void)close(TAKE_FD(lock->fd));
+}
+
+/*
+ * Whether name is ".sha256-HEX.…" (a lock, or a temporary file of util/temp_file.h),
+ * and of which blob.
+ */
+static bool is_leftover(const char *name, char blob_name[STORE_NAME_SIZE])
+{
+        char digest[IMAGE_DIGEST_SIZE];
+        size_t length = STORE_NAME_SIZE - 1;
+
+        if (name[0] != '.' || strlen(name) < length + 2 || name[length + 1] != '.')
+                return false;
+        (void)snprintf(blob_name, STORE_NAME_SIZE, "%s", name + 1);
+        (void)snprintf(digest, sizeof(digest), "%s", blob_name);
+        if (strncmp(digest, "sha256-", 7) != 0)
+                return false;
+        digest[6] = ':';
+        return image_digest_valid(digest);
+}
+
+void lock_sweep(const struct store *store)
+{
+        auto_closedir DIR *dir = NULL;
+        struct dirent *entry;
+        int fd = openat(store->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd >= 0)
+                dir = fdopendir(fd);
+        if (!dir) {
+                if (fd >= 0)
+                        (void)close(fd);
+                return;
+        }
+        while ((entry = readdir(dir))) {
+                auto_lock struct lock lock = LOCK_INIT;
+                char blob_name[STORE_NAME_SIZE];
+                struct error ignored = ERROR_INIT;
+
+                if (!is_leftover(entry->d_name, blob_name) ||
+                    lock_take(&lock, store, blob_name, &ignored) <= 0 || lock.fd < 0)
+                        continue;
+                if (strcmp(entry->d_name, lock.name) != 0)
+                        (void)unlinkat(store->dir_fd, entry->d_name, 0);
+        }
+}

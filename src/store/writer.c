@@ -1,0 +1,225 @@
+/*
+ * A blob on its way into the store: hashed as it comes, published when its digest
+ * and size are what was promised.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "store/lock.h"
+#include "store/store_private.h"
+#include "util/cleanup.h"
+#include "util/io.h"
+#include "util/temp_file.h"
+
+/* Bytes collected before they are written: data comes from the network in small pieces. */
+#define WRITE_SIZE (256u << 10)
+
+/* Bytes after which the kernel is asked to write to disk, so that the final fsync is short. */
+#define WRITEBACK_SIZE (16u << 20)
+
+#define BLOB_MODE 0640
+
+struct store_writer {
+        struct store *store;
+        struct lock lock;
+        struct temp_file temp;
+        struct sha256 *sha;
+        int fd; /* of the same file as temp, but not closed by its publication */
+        char name[STORE_NAME_SIZE];
+        char *buffer;
+        size_t buffered;
+        uint64_t written, synced; /* bytes in the file, and given to the disk */
+        uint64_t size;            /* promised */
+};
+
+/* An error of the file system, with the variable that moves the cache elsewhere. */
+static int file_error(const struct store_writer *writer, const char *what, struct error *err)
+{
+        bool full = errno == ENOSPC || errno == EDQUOT;
+
+        error_errno(err, "%s: %s", writer->store->path, what);
+        if (full)
+                error_append(err, "; make room there, or set ENROOT_CACHE_PATH to a place with "
+                                  "more of it");
+        return -1;
+}
+
+/*
+ * Reserve the room for the whole blob: a full disk is found out before the
+ * download. A file system that cannot do so finds out later.
+ */
+static int reserve(const struct store_writer *writer, struct error *err)
+{
+        if (writer->size == 0 || writer->size > INT64_MAX ||
+            fallocate(writer->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)writer->size) == 0)
+                return 0;
+        if (errno != ENOSPC && errno != EDQUOT && errno != EFBIG)
+                return 0;
+        return file_error(writer, "cannot reserve room for a layer", err);
+}
+
+static struct store_writer *writer_new(struct store *store, const char *name, uint64_t size,
+                                       struct error *err)
+{
+        struct store_writer *writer = calloc(1, sizeof(*writer));
+
+        if (!writer) {
+                error_no_memory(err);
+                return NULL;
+        }
+        writer->store = store;
+        writer->lock = (struct lock)LOCK_INIT;
+        writer->temp = (struct temp_file)TEMP_FILE_INIT;
+        writer->fd = -1;
+        writer->size = size;
+        memcpy(writer->name, name, sizeof(writer->name));
+        return writer;
+}
+
+static void cleanup_writer(struct store_writer **writer)
+{
+        store_writer_free(*writer);
+}
+
+static int open_file(struct store_writer *writer, struct error *err)
+{
+        struct store *store = writer->store;
+
+        if (temp_file_create(&writer->temp, store->dir_fd, writer->name, BLOB_MODE, err) < 0)
+                return error_prefix(err, "ENROOT_CACHE_PATH: %s", store->path);
+        writer->fd = fcntl(writer->temp.fd, F_DUPFD_CLOEXEC, 0);
+        if (writer->fd < 0)
+                return error_errno(err, "%s", writer->name);
+        writer->sha = sha256_new(err);
+        if (!writer->sha)
+                return -1;
+        writer->buffer = malloc(WRITE_SIZE);
+        if (!writer->buffer)
+                return error_no_memory(err);
+        return reserve(writer, err);
+}
+
+int store_begin(struct store *store, const char *digest, uint64_t size, struct store_writer **ret,
+                struct error *err)
+{
+        auto_cleanup(cleanup_writer) struct store_writer *writer = NULL;
+        char name[STORE_NAME_SIZE];
+        struct error ignored = ERROR_INIT;
+        int locked, fd;
+
+        if (store_blob_name(digest, name, err) < 0)
+                return -1;
+        if (!store->swept) {
+                lock_sweep(store);
+                store->swept = true;
+        }
+        writer = writer_new(store, name, size, err);
+        if (!writer)
+                return -1;
+        locked = lock_take(&writer->lock, store, name, err);
+        if (locked <= 0)
+                return locked;
+
+        /* Whoever held the lock until now may have completed it. */
+        fd = store_get(store, digest, size, &ignored);
+        if (fd >= 0) {
+                (void)close(fd);
+                return 2;
+        }
+        if (open_file(writer, err) < 0)
+                return -1;
+        *ret = TAKE_PTR(writer);
+        return 1;
+}
+
+static int flush(struct store_writer *writer, struct error *err)
+{
+        if (writer->buffered == 0)
+                return 0;
+        if (io_write_full(writer->fd, writer->buffer, writer->buffered) < 0)
+                return file_error(writer, "write", err);
+        writer->written += writer->buffered;
+        writer->buffered = 0;
+        if (writer->written - writer->synced >= WRITEBACK_SIZE) {
+                (void)sync_file_range(writer->fd, (off_t)writer->synced,
+                                      (off_t)(writer->written - writer->synced),
+                                      SYNC_FILE_RANGE_WRITE);
+                writer->synced = writer->written;
+        }
+        return 0;
+}
+
+int store_write(struct store_writer *writer, const void *data, size_t size, struct error *err)
+{
+        const char *from = data;
+
+        if (size > writer->size - store_writer_size(writer))
+                return error_set(err, EMSGSIZE, "more than the promised %" PRIu64 " bytes",
+                                 writer->size);
+        while (size > 0) {
+                size_t room = WRITE_SIZE - writer->buffered;
+                size_t n = size < room ? size : room;
+
+                memcpy(writer->buffer + writer->buffered, from, n);
+                writer->buffered += n;
+                from += n;
+                size -= n;
+                if (writer->buffered == WRITE_SIZE) {
+                        sha256_update(writer->sha, writer->buffer, writer->buffered);
+                        if (flush(writer, err) < 0)
+                                return -1;
+                }
+        }
+        return 0;
+}
+
+int store_writer_fd(const struct store_writer *writer)
+{
+        return writer->fd;
+}
+
+uint64_t store_writer_size(const struct store_writer *writer)
+{
+        return writer->written + writer->buffered;
+}
+
+uint64_t store_writer_readable(const struct store_writer *writer)
+{
+        return writer->written;
+}
+
+int store_commit(struct store_writer *writer, struct error *err)
+{
+        char actual[SHA256_HEX_SIZE];
+
+        if (store_writer_size(writer) != writer->size)
+                return error_set(err, EMSGSIZE, "got %" PRIu64 " of %" PRIu64 " bytes",
+                                 store_writer_size(writer), writer->size);
+        sha256_update(writer->sha, writer->buffer, writer->buffered);
+        if (flush(writer, err) < 0)
+                return -1;
+        sha256_finish(writer->sha, actual);
+        if (strcmp(actual, writer->name + strlen("sha256-")) != 0)
+                return error_set(err, EBADMSG, "the content is sha256:%s", actual);
+        if (temp_file_publish(&writer->temp, writer->name, true, err) < 0)
+                return error_prefix(err, "%s", writer->store->path);
+        lock_release(&writer->lock);
+        return 0;
+}
+
+void store_writer_free(struct store_writer *writer)
+{
+        if (!writer)
+                return;
+        temp_file_discard(&writer->temp);
+        lock_release(&writer->lock);
+        if (writer->fd >= 0)
+                (void)close(writer->fd);
+        sha256_free(writer->sha);
+        free(writer->buffer);
+        free(writer);
+}
