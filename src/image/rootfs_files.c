@@ -58,13 +58,19 @@ static void append_head(struct strbuf *text, const struct image_config *config,
         }
 }
 
-/* A directory that is missing and cannot be made is told by cd, not by mkdir. */
+/*
+ * A directory that is missing and cannot be made is told by cd, not by mkdir. The
+ * test in front saves a process at every start where it is there, as it nearly
+ * always is.
+ */
 static void append_working_dir(struct strbuf *text, const char *dir)
 {
         auto_strbuf struct strbuf word = STRBUF_INIT;
 
         strbuf_printf(&word, "%s%s", dir && dir[0] == '/' ? "" : "/", dir ? dir : "");
-        strbuf_append(text, "\nmkdir -p ");
+        strbuf_append(text, "\n[ -d ");
+        append_shell_word(text, strbuf_text(&word));
+        strbuf_append(text, " ] || mkdir -p ");
         append_shell_word(text, strbuf_text(&word));
         strbuf_append(text, " 2> /dev/null\ncd ");
         append_shell_word(text, strbuf_text(&word));

@@ -65,7 +65,7 @@ static void test_rc_text(void **state)
         assert_string_equal(text.data, "# enroot-provenance: docker://h#a:b\n"
                                        "# maintainer me\n"
                                        "\n"
-                                       "mkdir -p '/it'\\''s' 2> /dev/null\n"
+                                       "[ -d '/it'\\''s' ] || mkdir -p '/it'\\''s' 2> /dev/null\n"
                                        "cd '/it'\\''s' && unset OLDPWD || exit 1\n"
                                        "\n"
                                        "if [ -s /etc/rc.local ]; then\n"
