@@ -9,6 +9,7 @@
 #include "config/expand.h"
 #include "config/file.h"
 #include "env/env.h"
+#include "util/dropin.h"
 #include "util/io.h"
 #include "util/path.h"
 
@@ -165,6 +166,15 @@ static int set_from_file(void *context, const char *key, const char *value, stru
         return put_setting(config, key, expanded, CONFIG_FILE, loader->file, err);
 }
 
+static int load_text(void *context, const char *path, const char *text, size_t length,
+                     struct error *err)
+{
+        struct loader *loader = context;
+
+        loader->file = path;
+        return file_parse(text, length, path, set_from_file, loader, err);
+}
+
 /* A missing file is no error. */
 static int load_file(struct loader *loader, const char *path, struct error *err)
 {
@@ -172,8 +182,7 @@ static int load_file(struct loader *loader, const char *path, struct error *err)
 
         if (io_read_file(AT_FDCWD, path, CONFIG_FILE_LIMIT, &text, err) < 0)
                 return err->code == ENOENT ? 0 : -1;
-        loader->file = path;
-        return file_parse(strbuf_text(&text), text.length, path, set_from_file, loader, err);
+        return load_text(loader, path, strbuf_text(&text), text.length, err);
 }
 
 static int load_files(struct loader *loader, struct error *err)
@@ -182,22 +191,12 @@ static int load_files(struct loader *loader, struct error *err)
         const char *dir = given && given[0] ? given : ENROOT_SYSCONFDIR;
         auto_free char *main_file = path_join(dir, "enroot.conf");
         auto_free char *drop_in_dir = path_join(dir, "enroot.conf.d");
-        auto_strlist struct strlist names = STRLIST_INIT;
 
         if (!main_file || !drop_in_dir)
                 return error_no_memory(err);
-        if (load_file(loader, main_file, err) < 0 ||
-            env_list_files(drop_in_dir, ".conf", &names, err) < 0)
+        if (load_file(loader, main_file, err) < 0)
                 return -1;
-        for (size_t i = 0; i < names.count; i++) {
-                auto_free char *path = path_join(drop_in_dir, names.items[i]);
-
-                if (!path)
-                        return error_no_memory(err);
-                if (load_file(loader, path, err) < 0)
-                        return -1;
-        }
-        return 0;
+        return dropin_for_each(drop_in_dir, ".conf", CONFIG_FILE_LIMIT, load_text, loader, err);
 }
 
 /* ---- the environment ---- */

@@ -1,6 +1,6 @@
 /*
  * env/: environments as plain values: parse, substitute, merge, filter. Pure but
- * for env_add_dir and env_list_files.
+ * for env_add_dir.
  */
 #pragma once
 
@@ -38,13 +38,6 @@ bool env_name_valid(const char *text, size_t length);
  */
 int env_add_text(struct strlist *env, const char *text, size_t length,
                  const struct strlist *substitutes, struct error *err);
-
-/*
- * Append the names of the regular files (links followed) in dir that end in suffix,
- * hidden ones left out, in the order of the C locale: how environ.d, mounts.d and
- * the like are read. A missing directory has none. Returns 0, or -1 with *err.
- */
-int env_list_files(const char *dir, const char *suffix, struct strlist *names, struct error *err);
 
 /* Merge dir/ *.env in name order; a missing directory is no error. */
 int env_add_dir(struct strlist *env, const char *dir, const struct strlist *substitutes,

@@ -55,36 +55,6 @@ static const char *fd_path(int fd, char path[FD_PATH_SIZE])
         return path;
 }
 
-int mount_plan_append(struct mount_plan *plan, const struct mount_entry *entry)
-{
-        struct mount_entry copy = *entry;
-        char **strings[] = { &copy.source, &copy.target, &copy.type, &copy.data, &copy.origin };
-        bool failed = false;
-
-        if (plan->count == plan->capacity) {
-                size_t capacity = plan->capacity ? plan->capacity * 2 : 16;
-                struct mount_entry *entries =
-                        reallocarray(plan->entries, capacity, sizeof(*entries));
-
-                if (!entries)
-                        return -1;
-                plan->entries = entries;
-                plan->capacity = capacity;
-        }
-        for (size_t i = 0; i < ARRAY_SIZE(strings); i++) {
-                if (!*strings[i])
-                        continue;
-                *strings[i] = strdup(*strings[i]);
-                failed |= !*strings[i];
-        }
-        if (failed) {
-                mount_entry_release(&copy);
-                return -1;
-        }
-        plan->entries[plan->count++] = copy;
-        return 0;
-}
-
 /* ---- sources and targets ---- */
 
 static int source_open(struct source *source, const struct mount_entry *entry,

@@ -8,6 +8,7 @@
 #include "env/env.h"
 #include "mount/fields.h"
 #include "util/io.h"
+#include "util/dropin.h"
 #include "util/path.h"
 
 #define BLANKS " \t\r"
@@ -68,24 +69,25 @@ int mount_plan_add_fstab(struct mount_plan *plan, const char *text, size_t lengt
         return 0;
 }
 
+struct addition {
+        struct mount_plan *plan;
+        const struct strlist *env;
+};
+
+static int add_file(void *context, const char *path, const char *text, size_t length,
+                    struct error *err)
+{
+        struct addition *addition = context;
+
+        return mount_plan_add_fstab(addition->plan, text, length, path, addition->env, err);
+}
+
 int mount_plan_add_dir(struct mount_plan *plan, const char *dir, const struct strlist *env,
                        struct error *err)
 {
-        auto_strlist struct strlist names = STRLIST_INIT;
+        struct addition addition = { .plan = plan, .env = env };
 
-        if (env_list_files(dir, ".fstab", &names, err) < 0)
-                return -1;
-        for (size_t i = 0; i < names.count; i++) {
-                auto_strbuf struct strbuf text = STRBUF_INIT;
-                auto_free char *path = path_join(dir, names.items[i]);
-
-                if (!path)
-                        return error_no_memory(err);
-                if (io_read_file(AT_FDCWD, path, MOUNT_FILE_LIMIT, &text, err) < 0 ||
-                    mount_plan_add_fstab(plan, strbuf_text(&text), text.length, path, env, err) < 0)
-                        return -1;
-        }
-        return 0;
+        return dropin_for_each(dir, ".fstab", MOUNT_FILE_LIMIT, add_file, &addition, err);
 }
 
 int mount_plan_add_line(struct mount_plan *plan, struct error *err, const char *fmt, ...)

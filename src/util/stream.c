@@ -119,7 +119,8 @@ struct stream *stream_from_memory(const void *data, size_t size, struct error *e
                 error_no_memory(err);
                 return NULL;
         }
-        self->base = (struct stream){ .read = memory_read, .next = memory_next, .close = memory_close };
+        self->base =
+                (struct stream){ .read = memory_read, .next = memory_next, .close = memory_close };
         self->data = data;
         self->left = size;
         return &self->base;
