@@ -3,7 +3,9 @@
  * which is loaded on first use.
  *
  * Understands ustar, pax, GNU long names and sparse files, hard links and
- * extended attributes. Names are bytes: no character set is assumed.
+ * extended attributes (user.*, trusted.* and security.*, but neither those of
+ * overlayfs nor security.selinux). Access control lists are left out. Names are
+ * bytes: no character set is assumed.
  */
 #pragma once
 
@@ -14,7 +16,8 @@ struct layer;
 
 /*
  * Read a tar archive from an already decompressed stream, which then belongs to
- * the layer (and is closed on failure). NULL with *err on failure.
+ * the layer (and is closed on failure). A stream of no bytes is an empty layer.
+ * NULL with *err on failure: EBADMSG for something that is not a tar archive.
  */
 struct layer *layer_open(struct stream *tar, struct error *err);
 void layer_close(struct layer *layer);
@@ -32,8 +35,10 @@ static inline void cleanup_layer(struct layer **layer)
  * entries with their ".wh." names.
  *
  * Returns 1 and fills *entry (to be released by the caller), 0 at the end of the
- * archive, or -1 with *err: EBADMSG for something that is not a tar archive,
- * EIO for one that ends too early.
+ * archive, or -1 with *err: EBADMSG for a damaged archive, EIO for one that ends
+ * too early (end blocks may be missing, as GNU tar and Docker have it), E2BIG,
+ * EFBIG and ENAMETOOLONG for what is over a limit. At the end the stream has been
+ * read to its own end, so that checksums and digests over it are complete.
  */
 int layer_next(struct layer *layer, struct entry *entry, struct error *err);
 

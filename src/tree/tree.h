@@ -40,13 +40,17 @@ struct entry_meta {
         enum entry_type type; /* never ENTRY_HARDLINK inside a tree */
         uint16_t mode;        /* permission, set-id and sticky bits: 07777 */
         uint32_t uid, gid;
-        int64_t mtime;        /* seconds since the epoch */
-        uint64_t size;        /* of a file's content, bytes */
-        dev_t rdev;           /* of device nodes */
-        char *target;         /* of links: a symlink's text; a hard link's path, normalised */
+        int64_t mtime; /* seconds since the epoch */
+        uint64_t size; /* of a file's content, bytes */
+        dev_t rdev;    /* of device nodes */
+        char *target;  /* of links: a symlink's text; a hard link's path, normalised */
         struct xattr_list xattrs;
 };
 
+/*
+ * All strings are malloc'd and belong to the entry, whoever made it: an entry of
+ * an archive, or one that the program adds on its own as if a layer held it.
+ */
 struct entry {
         char *path; /* normalised (util/path.h): "usr/bin/env", "" for the root */
         struct entry_meta meta;
@@ -59,14 +63,27 @@ void entry_meta_release(struct entry_meta *meta);
 /* Insert a copy in order, replacing the value of an existing name. 0, or -1 without memory. */
 int xattr_list_set(struct xattr_list *list, const char *name, const void *value, size_t size);
 
+/* The attribute of that name, or NULL. */
+const struct xattr *xattr_list_find(const struct xattr_list *list, const char *name);
+
 /*
  * A tree of merged layers.
  *
  * Layers are added top first. The first definition of a path wins; whiteouts
  * (".wh.NAME") and opaque directories (".wh..wh..opq") of a layer hide what
- * lower layers have there (OCI image specification, layer.md). Within one layer a
- * later entry replaces an earlier one. A link is never followed: an entry whose
- * parent is not a directory in the same layer makes that parent a directory.
+ * lower layers have there (OCI image specification, layer.md), wherever in their
+ * layer they stand. Within one layer a later entry replaces an earlier one; for a
+ * directory over a directory that concerns the metadata only. A link is never
+ * followed: an entry whose parent is not a directory in the same layer makes that
+ * parent a directory. A directory takes its metadata from the topmost layer that
+ * has an entry for it, as long as nothing in between hides it.
+ *
+ * A hard link refers to what its own layer has at the target when it comes, else
+ * to what the layer puts there later, else to what the lower layers have there,
+ * unless the layer hides it. To what the path holds in upper layers it never does.
+ *
+ * Other names that start with ".wh..wh." are the book-keeping of aufs in old
+ * Docker images: never visible, but hard links may refer to them.
  */
 struct tree;
 
@@ -103,14 +120,15 @@ static inline void cleanup_tree(struct tree **tree)
 int tree_begin_layer(struct tree *tree, struct error *err);
 
 /*
- * Merge one entry of the current layer. The tree takes what it needs out of
- * *entry (the caller still calls entry_release).
+ * Merge one entry of the current layer. What the tree needs it moves out of
+ * *entry, leaving NULL (the caller still calls entry_release).
  *
  * ret_file  the inode whose content must now be stored by the sink, when the
  *           entry is a regular file that is visible (or needed by a hard link of
  *           an upper layer); otherwise NULL, and the content can be skipped
  *
- * Returns 0, or -1 with *err.
+ * Returns 0, or -1 with *err: EBADMSG for what no layer may hold (a whiteout of
+ * "..", a root that is a file), EFBIG and ENAMETOOLONG past the limits.
  */
 int tree_add(struct tree *tree, struct entry *entry, struct tree_inode **ret_file,
              struct error *err);
@@ -127,7 +145,8 @@ int tree_begin_rescan(struct tree *tree, struct error *err);
 /*
  * Complete the tree after the last layer: drop whiteouts, give undefined parent
  * directories mode 0755, root's ownership and default_mtime, sort children.
- * A hard link whose target no layer has is an error (ENOENT) that names both.
+ * A visible hard link whose target no layer has is an error (ENOENT) that names
+ * both; one to a directory or to itself, too (EBADMSG).
  */
 int tree_finish(struct tree *tree, int64_t default_mtime, struct error *err);
 
