@@ -17,7 +17,7 @@
 
 struct squashfs_options {
         int compressor;             /* SQFS_COMPRESSOR value of libsquashfs */
-        int level;                  /* -Xcompression-level; 0: the compressor's default */
+        int level;                  /* -Xcompression-level; 0: see squashfs_options_parse */
         uint32_t block_size;        /* -b; bytes, a power of two from 4 KiB to 1 MiB */
         bool plain_data;            /* -noD: store file data uncompressed */
         bool plain_fragments;       /* -noF */
@@ -35,7 +35,10 @@ struct squashfs_options {
 
 /*
  * Parse words as mksquashfs takes them, starting from this program's defaults
- * (zstd at level 1, 128 KiB blocks, everything compressed).
+ * (zstd, 128 KiB blocks, everything compressed).
+ *
+ * A compressor without a level works as in mksquashfs, but for two that are much faster
+ * here: zstd at level 1 instead of 15, lzo as LZO1X-1 instead of LZO1X-999 at level 8.
  *
  * Options that mksquashfs has and this writer does not need are named in a
  * warning through report; a bad value is an error that names the word. Pure.
@@ -48,10 +51,13 @@ int squashfs_options_parse(const char *words, struct squashfs_options *ret, stru
 struct squashfs_writer;
 
 /*
- * Write an image to fd (readable, writable, empty; stays the caller's). Blocks
+ * Write an image to fd (writable, seekable, empty; stays the caller's). Blocks
  * are compressed by options->processors threads; the bytes of the image depend
  * on the options and the calls alone, never on the number of threads.
  * NULL with *err on failure.
+ *
+ * A failed write (ENOSPC, EFBIG, EDQUOT …) is reported by one of the calls that
+ * follow, at the latest by squashfs_writer_finish, with its errno in *err.
  */
 struct squashfs_writer *squashfs_writer_new(int fd, const struct squashfs_options *options,
                                             struct error *err);
@@ -59,8 +65,12 @@ void squashfs_writer_free(struct squashfs_writer *writer);
 
 /*
  * Store the content of one file: begin, then append with rising offsets (gaps
- * become holes), then end. size is the length promised by the entry; another
- * length is an error. The reference to the data goes into inode->data.
+ * become holes), then end. inode->meta.size is the promised length; another length
+ * is an error (EMSGSIZE). A hole at the end is made by appending nothing (size 0)
+ * at the offset where it ends. EFBIG for more than squashfs or memory can hold.
+ *
+ * The reference to the data goes into inode->data. It belongs to the writer, which
+ * must outlive its use.
  */
 int squashfs_writer_begin_file(struct squashfs_writer *writer, struct tree_inode *inode,
                                struct error *err);
@@ -78,6 +88,12 @@ struct squashfs_stats {
 /*
  * Write the tables for a finished tree whose files were all stored, and the
  * super block. ret_stats may be NULL. Returns 0, or -1 with *err.
+ *
+ * Times outside 0 to 2^32 - 1 become the nearest one inside. Unless options say
+ * otherwise, the super block has the time of the newest file, so that the same
+ * image gives the same bytes on every run. Extended attributes outside user.,
+ * trusted. and security., which squashfs does not know, are left out. EOVERFLOW for
+ * more than 65,535 different owners.
  */
 int squashfs_writer_finish(struct squashfs_writer *writer, struct tree *tree,
                            struct squashfs_stats *ret_stats, struct error *err);
@@ -105,6 +121,8 @@ struct squashfs_stat {
         struct entry_meta meta; /* target and xattrs are not filled */
         uint32_t inode;         /* number; equal for hard links */
         uint32_t links;
+        uint64_t position;      /* where a file's content begins in the image, 0 without content */
+        bool has_xattrs;
 };
 
 /*
@@ -136,7 +154,7 @@ int squashfs_stat(struct squashfs_image *image, squashfs_ref ref, struct squashf
 /* malloc'd text of a symbolic link, or NULL with *err. */
 char *squashfs_readlink(struct squashfs_image *image, squashfs_ref ref, struct error *err);
 
-/* Fill a list that the caller releases. Returns 0, or -1 with *err. */
+/* Fill an empty list that the caller releases, after a failure, too. Returns 0, or -1 with *err. */
 int squashfs_xattrs(struct squashfs_image *image, squashfs_ref ref, struct xattr_list *ret,
                     struct error *err);
 
@@ -145,14 +163,16 @@ struct squashfs_dirent {
         squashfs_ref ref;
         uint32_t inode;
         enum entry_type type;
+        uint64_t next; /* where to go on after this entry */
 };
 
 /*
- * Call visit for each name of a directory, in order, starting with the entry
- * number first (0 for all). visit returns 0 to go on, 1 to stop, -1 with *err.
+ * Call visit for each name of a directory, in rising byte order and no name twice
+ * (anything else is EBADMSG). start is 0 for all, or the .next of an entry for
+ * those after it. visit returns 0 to go on, 1 to stop, -1 with *err.
  * Returns 0, or -1 with *err.
  */
-int squashfs_list(struct squashfs_image *image, squashfs_ref dir, uint64_t first,
+int squashfs_list(struct squashfs_image *image, squashfs_ref dir, uint64_t start,
                   int (*visit)(const struct squashfs_dirent *entry, void *context,
                                struct error *err),
                   void *context, struct error *err);
@@ -165,23 +185,69 @@ int squashfs_lookup(struct squashfs_image *image, squashfs_ref dir, const char *
 ssize_t squashfs_read(struct squashfs_image *image, squashfs_ref file, void *buffer, size_t size,
                       uint64_t offset, struct error *err);
 
+/* A stretch of a file's content: nothing, in memory, or as it is in the image file. */
+struct squashfs_extent {
+        enum {
+                SQUASHFS_HOLE,
+                SQUASHFS_MEMORY,
+                SQUASHFS_PLAIN,
+        } kind;
+        uint64_t size;               /* bytes, never 0 */
+        const void *data;            /* of MEMORY */
+        uint64_t position;           /* of PLAIN: offset in the image file */
+        struct cached_block *block;  /* the reader's: keeps data in memory */
+        bool consumed;               /* the reader's: ends where its block ends */
+};
+
+/* A MiB of the smallest blocks, not aligned to them, and a fragment. */
+#define SQUASHFS_MAP_EXTENTS 258
+
+struct squashfs_map {
+        uint64_t size; /* bytes of all extents together */
+        size_t count;
+        struct squashfs_extent extents[SQUASHFS_MAP_EXTENTS];
+};
+
+#define SQUASHFS_MAP_INIT { .count = 0 }
+
+/*
+ * Find file content without copying it. The map covers size bytes from offset on;
+ * fewer when the file ends or the extents are used up; none at the end of the
+ * file. What it refers to stays in memory until squashfs_unmap, so take about a
+ * MiB at a time. Returns 0, or -1 with *err and an empty map.
+ */
+int squashfs_map(struct squashfs_image *image, squashfs_ref file, uint64_t offset, uint64_t size,
+                 struct squashfs_map *ret, struct error *err);
+void squashfs_unmap(struct squashfs_image *image, struct squashfs_map *map);
+
+/* Read the image file itself, for extents of kind PLAIN. Returns 0, or -1 with *err. */
+int squashfs_read_plain(struct squashfs_image *image, void *buffer, size_t size,
+                        uint64_t position, struct error *err);
+
 /* ---- FUSE server ---- */
 
 struct squashfs_serve_options {
         uint32_t uid, gid;    /* owner of every file, as seen in the user namespace of fuse_fd */
-        unsigned int threads; /* 0: as many as processors may be used, at most 16 */
+        unsigned int threads; /* 0: as many as processors may be used, from 4 to 16 */
 };
 
 /*
- * Mount options for mount(2) of type "fuse" with the given descriptor of /dev/fuse.
+ * Mount options for mount(2) of type "fuse" (or "fuse.NAME") with the given descriptor
+ * of /dev/fuse, which must have been opened in the user namespace that mounts. Mount
+ * with MS_RDONLY: the server leaves it to the kernel to refuse changes.
+ * Returns 0, or -1 with *err when size is too small.
  */
 int squashfs_fuse_mount_data(int fuse_fd, uint32_t uid, uint32_t gid, char *data, size_t size,
                              struct error *err);
 
 /*
- * Answer requests on fuse_fd (already mounted or about to be) until the file
- * system is unmounted or its last mount namespace is gone. Returns 0 then, or -1
- * with *err. Does not daemonise, print, or install signal handlers.
+ * Answer requests on fuse_fd (already mounted, or mounted within ten seconds) until
+ * the file system is unmounted or its last mount namespace is gone. Returns 0 then,
+ * or -1 with *err. Does not daemonise, print, or install signal handlers.
+ *
+ * The process that serves must be outside the mount namespaces that hold the mount
+ * (fork, unshare(CLONE_NEWNS) in the child, mount afterwards in the parent): one that
+ * is inside keeps its own file system alive for ever. fuse_fd stays the caller's.
  */
 int squashfs_serve(struct squashfs_image *image, int fuse_fd,
                    const struct squashfs_serve_options *options, struct error *err);

@@ -30,8 +30,8 @@ static void read_file(struct walk *walk, squashfs_ref ref, uint64_t size)
         struct error err = ERROR_INIT;
 
         for (size_t i = 0; i < ARRAY_SIZE(offsets) && walk->bytes < BYTES_MAX; i++) {
-                ssize_t count = squashfs_read(walk->image, ref, buffer, sizeof(buffer), offsets[i],
-                                              &err);
+                ssize_t count =
+                        squashfs_read(walk->image, ref, buffer, sizeof(buffer), offsets[i], &err);
 
                 if (count > 0 && (uint64_t)count > size - offsets[i])
                         abort();

@@ -1,0 +1,28 @@
+/*
+ * What the FUSE server answers (fuse_requests.c), apart from how it is run (fuse.c).
+ */
+#pragma once
+
+#define FUSE_USE_VERSION 35
+
+#include <stdatomic.h>
+
+#include <fuse_lowlevel.h>
+
+#include "squashfs/image.h"
+
+/* The longest reply to a read, and what the kernel can ask for at once (256 pages). */
+#define FUSE_READ_MAX (1 << 20)
+
+/* The user data of the session. */
+struct fuse_server {
+        struct squashfs_image *image;
+        uint32_t uid, gid; /* shown as owner of everything */
+        _Atomic enum {
+                XATTRS_UNKNOWN,
+                XATTRS_NONE,
+                XATTRS_SOME,
+        } xattrs;
+};
+
+extern const struct fuse_lowlevel_ops fuse_requests;

@@ -1,0 +1,64 @@
+/*
+ * What is to be extracted: the directories of an image, made at once, and a list
+ * of everything else in the order in which its content lies in the image.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "squashfs/squashfs.h"
+#include "util/error.h"
+#include "util/strbuf.h"
+
+/*
+ * Directories below each other. No path of the kernel's PATH_MAX leads as deep, and
+ * a crafted image must not exhaust the stack of whoever walks the result.
+ */
+#define PLAN_DEPTH_MAX 2000
+
+struct plan_directory {
+        struct plan_directory *parent; /* NULL for the root */
+        squashfs_ref ref;
+        uint32_t number; /* 0 for the root; larger than the parent's */
+        uint32_t depth;
+        char name[];
+};
+
+struct plan_item {
+        struct plan_directory *directory;
+        squashfs_ref ref;
+        uint64_t position; /* of the content in the image */
+        uint64_t size;
+        int64_t mtime;
+        enum entry_type type;
+        uint16_t mode;
+        bool has_xattrs;
+        bool is_extracted;
+        char name[];
+};
+
+struct plan {
+        struct plan_directory **directories; /* [0] is the root */
+        size_t directory_count, directory_capacity;
+        struct plan_item **items; /* hard links to one inode follow each other */
+        size_t item_count, item_capacity;
+};
+
+#define PLAN_INIT                                                                                  \
+        {                                                                                          \
+                .directories = NULL                                                                \
+        }
+
+struct dir_cache;
+
+/* Walk the image and make its directories (0700). Returns 0, or -1 with *err. */
+int plan_build(struct plan *plan, struct squashfs_image *image, struct dir_cache *cache,
+               struct error *err);
+void plan_release(struct plan *plan);
+#define auto_plan __attribute__((cleanup(plan_release)))
+
+/* Put "ACTION PATH: " in front of the message; name may be NULL for the directory itself. */
+int plan_error(struct error *err, const char *action, const struct plan_directory *directory,
+               const char *name);
