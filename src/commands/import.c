@@ -188,19 +188,18 @@ static int store_file(struct pipeline *pipeline, struct layer *layer, struct tre
         if (squashfs_writer_begin_file(pipeline->writer, file, err) < 0)
                 return -1;
         for (;;) {
-                const void *data;
-                uint64_t offset;
+                const void *data = NULL;
+                uint64_t offset = file->meta.size; /* at the end: a hole may precede it */
                 ssize_t size = layer_read(layer, &data, &offset, err);
 
                 if (size < 0 || cancel_check(err) < 0)
                         return -1;
-                if (size == 0)
-                        break;
                 if (squashfs_writer_append(pipeline->writer, data, (size_t)size, offset, err) < 0)
                         return -1;
+                if (size == 0)
+                        return squashfs_writer_end_file(pipeline->writer, err);
                 report->progress.bytes_written += (uint64_t)size;
         }
-        return squashfs_writer_end_file(pipeline->writer, err);
 }
 
 /* Merge every entry of a layer; layer is an open tar stream. */
