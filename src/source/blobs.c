@@ -93,6 +93,8 @@ static void set_state(struct blob *blob, enum blob_state state)
         blob->state = state;
         if (state == BLOB_MISSING)
                 blob->readable = 0;
+        else if (state == BLOB_VERIFIED)
+                blob->readable = blob->descriptor->size;
         (void)pthread_cond_broadcast(&set->changed);
         (void)pthread_mutex_unlock(&set->lock);
 
@@ -153,19 +155,19 @@ static int sink_data(struct registry_blob *sink, const void *data, size_t size, 
         return 0;
 }
 
+/* A complete blob can be read at once; the disk gets its time from the committing thread. */
 static int sink_end(struct registry_blob *sink, const struct error *failure, struct error *err)
 {
         struct blob *blob = sink->context;
         struct store_writer *writer = blob->writer;
-        bool ready = false;
-        int rc = 0;
+        int rc = failure ? 0 : store_verify(writer, err);
 
-        if (!failure) {
-                rc = store_commit(writer, err);
-                ready = rc == 0;
+        if (!failure && rc == 0) {
+                set_state(blob, BLOB_VERIFIED);
+                return 0;
         }
-        /* Readers have descriptors of their own, or open the complete file. */
-        set_state(blob, ready ? BLOB_READY : BLOB_MISSING);
+        /* Readers have descriptors of their own. */
+        set_state(blob, BLOB_MISSING);
         blob->writer = NULL;
         store_writer_free(writer);
         return rc;
@@ -194,17 +196,73 @@ static int fetch(struct blobs *set, struct registry *registry, struct error *err
         return registry_fetch(registry, sinks, count, err);
 }
 
+static void set_failure(struct blobs *set, const struct error *failure)
+{
+        (void)pthread_mutex_lock(&set->lock);
+        if (set->failure.code == 0)
+                set->failure = *failure;
+        (void)pthread_cond_broadcast(&set->changed);
+        (void)pthread_mutex_unlock(&set->lock);
+}
+
+/* The next blob to commit, waiting for one; NULL when there will be none. */
+static struct blob *next_verified(struct blobs *set)
+{
+        struct blob *found = NULL;
+
+        (void)pthread_mutex_lock(&set->lock);
+        for (;;) {
+                for (size_t i = 0; i < set->count && !found; i++)
+                        if (set->items[i].state == BLOB_VERIFIED)
+                                found = &set->items[i];
+                if (found || set->fetched)
+                        break;
+                (void)pthread_cond_wait(&set->changed, &set->lock);
+        }
+        (void)pthread_mutex_unlock(&set->lock);
+        return found;
+}
+
+/*
+ * Bring verified blobs to the disk and give them their names. In a thread of its
+ * own, because an fsync of some hundred megabytes would hold up all transfers.
+ */
+static void *commit_blobs(void *context)
+{
+        struct blobs *set = context;
+        struct blob *blob;
+
+        while ((blob = next_verified(set))) {
+                struct error failure = ERROR_INIT;
+                struct store_writer *writer = blob->writer;
+                int rc = store_commit(writer, &failure);
+
+                if (rc < 0)
+                        set_failure(set, &failure);
+                set_state(blob, rc < 0 ? BLOB_MISSING : BLOB_READY);
+                blob->writer = NULL;
+                store_writer_free(writer);
+        }
+        return NULL;
+}
+
 int blobs_fetch(struct blobs *set, struct registry *registry)
 {
         struct error failure = ERROR_INIT;
+        pthread_t committer;
+        bool threaded = pthread_create(&committer, NULL, commit_blobs, set) == 0;
 
-        if (fetch(set, registry, &failure) == 0)
-                return 0;
+        if (fetch(set, registry, &failure) < 0)
+                set_failure(set, &failure);
         (void)pthread_mutex_lock(&set->lock);
-        set->failure = failure;
+        set->fetched = true;
         (void)pthread_cond_broadcast(&set->changed);
         (void)pthread_mutex_unlock(&set->lock);
-        return -1;
+        if (threaded)
+                (void)pthread_join(committer, NULL);
+        else
+                (void)commit_blobs(set);
+        return set->failure.code ? -1 : 0;
 }
 
 /* ---- the reading side ---- */

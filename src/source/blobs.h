@@ -16,9 +16,10 @@
 #include "util/stream.h"
 
 enum blob_state {
-        BLOB_MISSING, /* nobody has begun, or another process is at it */
-        BLOB_GROWING, /* .writer takes it */
-        BLOB_READY,   /* in the cache */
+        BLOB_MISSING,  /* nobody has begun, or another process is at it */
+        BLOB_GROWING,  /* .writer takes it */
+        BLOB_VERIFIED, /* complete and readable; on its way to the disk */
+        BLOB_READY,    /* in the cache */
 };
 
 struct blobs;
@@ -27,8 +28,8 @@ struct blob {
         struct blobs *set;
         const struct image_descriptor *descriptor;
         enum blob_state state;
-        struct store_writer *writer; /* of the fetching thread; NULL unless growing */
-        uint64_t readable;           /* bytes in the file of a growing blob */
+        struct store_writer *writer; /* NULL unless growing (the fetching thread's) or verified */
+        uint64_t readable;           /* bytes in the file of a growing or verified blob */
         bool put_off;                /* another process was at it; the user knows */
 };
 
@@ -37,7 +38,8 @@ struct blobs {
         struct report *report; /* whose counters go along */
         struct blob *items;
         size_t count;
-        struct error failure; /* of the fetch; .code is 0 while there is none */
+        bool fetched;         /* no further blob will be verified */
+        struct error failure; /* the first; .code is 0 while there is none */
         pthread_mutex_t lock;
         pthread_cond_t changed;
 };

@@ -60,8 +60,14 @@ uint64_t store_writer_size(const struct store_writer *writer);
 uint64_t store_writer_readable(const struct store_writer *writer);
 
 /*
- * Check size (EMSGSIZE) and digest (EBADMSG), publish, and release the lock. The fd
- * stays readable until free.
+ * Check size (EMSGSIZE) and digest (EBADMSG). Afterwards all bytes can be read from
+ * the fd, and nothing more can be written.
+ */
+int store_verify(struct store_writer *writer, struct error *err);
+
+/*
+ * Verify, unless that is done, bring the bytes to the disk (which takes a while),
+ * publish, and release the lock. The fd stays readable until free.
  */
 int store_commit(struct store_writer *writer, struct error *err);
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -34,6 +35,7 @@ struct store_writer {
         size_t buffered;
         uint64_t written, synced; /* bytes in the file, and given to the disk */
         uint64_t size;            /* promised */
+        bool verified;
 };
 
 /* An error of the file system, with the variable that moves the cache elsewhere. */
@@ -192,7 +194,7 @@ uint64_t store_writer_readable(const struct store_writer *writer)
         return writer->written;
 }
 
-int store_commit(struct store_writer *writer, struct error *err)
+int store_verify(struct store_writer *writer, struct error *err)
 {
         char actual[SHA256_HEX_SIZE];
 
@@ -205,6 +207,14 @@ int store_commit(struct store_writer *writer, struct error *err)
         sha256_finish(writer->sha, actual);
         if (strcmp(actual, writer->name + strlen("sha256-")) != 0)
                 return error_set(err, EBADMSG, "the content is sha256:%s", actual);
+        writer->verified = true;
+        return 0;
+}
+
+int store_commit(struct store_writer *writer, struct error *err)
+{
+        if (!writer->verified && store_verify(writer, err) < 0)
+                return -1;
         if (temp_file_publish(&writer->temp, writer->name, true, err) < 0)
                 return error_prefix(err, "%s", writer->store->path);
         lock_release(&writer->lock);
