@@ -8,6 +8,7 @@
 #include <sqfs/super.h>
 
 #include "squashfs/lzo.h"
+#include "squashfs/zstd_decompressor.h"
 
 const char *compressor_name(int id)
 {
@@ -109,6 +110,8 @@ int compressor_create(const sqfs_compressor_config_t *cfg, sqfs_compressor_t **r
                 return error_set(err, EOPNOTSUPP,
                                  "this build has no LZO (build it with -Dlzo=enabled)");
 #endif
+        } else if (cfg->id == SQFS_COMP_ZSTD && cfg->flags & SQFS_COMP_FLAG_UNCOMPRESS) {
+                status = zstd_decompressor_create(cfg, &compressor);
         } else {
                 status = sqfs_compressor_create(cfg, &compressor);
         }
