@@ -13,9 +13,7 @@ int container_check_name(const char *name, struct error *err)
                 return error_set(err, EINVAL, "the name of the container is empty");
         if (strchr(name, '/'))
                 return error_set(err, EINVAL,
-                                 "invalid container name: %s (a name cannot contain \"/\"; an "
-                                 "image file must exist to be started by its path)",
-                                 name);
+                                 "invalid container name: %s (a name cannot contain \"/\")", name);
         /* Names with a dot in front are those of unfinished containers, which list leaves out. */
         if (*name == '.')
                 return error_set(err, EINVAL,

@@ -386,7 +386,7 @@ int command_import(const struct command_context *context, const struct import_ar
 
         source = source_open(arguments->uri, &options, context->report, err);
         if (!source)
-                return error_prefix(err, "%s", arguments->uri);
+                return -1;
         report_info(context->report, "Creating squashfs filesystem...");
         if (build_image(context, source, image.fd, &squash, &stats, err) < 0)
                 return error_prefix(err, "%s", arguments->uri);

@@ -18,7 +18,9 @@ static int is_image(const char *target, struct error *err)
         struct stat st;
         int image;
 
-        if (stat(target, &st) < 0 || !S_ISREG(st.st_mode))
+        if (stat(target, &st) < 0)
+                return strchr(target, '/') ? error_errno(err, "image file %s", target) : 0;
+        if (!S_ISREG(st.st_mode))
                 return 0;
         fd = open(target, O_RDONLY | O_CLOEXEC);
         if (fd < 0)

@@ -190,7 +190,7 @@ static int open_image(struct docker_source *source, const char *uri,
                 return -1;
         source->base.layer_count = source->manifest.layer_count;
         if (read_config(source, &options->platform, err) < 0)
-                return -1;
+                return error_prefix(err, "%s", source->base.provenance);
         return start_layers(source, err);
 }
 

@@ -20,6 +20,7 @@ struct source;
 /*
  * Resolve an image and start fetching what the cache lacks, in a thread of its
  * own. URI: docker://…; other schemes are an EINVAL that lists the known ones.
+ * Every error names the image.
  * options and report must outlive the source. NULL with *err on failure.
  */
 struct source *source_open(const char *uri, const struct source_options *options,
