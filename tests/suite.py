@@ -85,16 +85,14 @@ def unit_tests(kind):
 
 
 def integration_tests():
-    handle, results = tempfile.mkstemp(prefix="enroot-results-")
-    os.close(handle)
-    argv = [os.path.join(ROOT, "tests/integration/run"), "--results", results,
-            "--build", os.path.join(ROOT, BUILDS["unit"][0])]
-    try:
+    found = []
+    with tempfile.TemporaryDirectory() as directory:
+        argv = [os.path.join(ROOT, "tests/integration/run"), "--results", directory + "/results",
+                "--build", os.path.join(ROOT, BUILDS["unit"][0])]
         code = run((["sudo", "-n"] if os.geteuid() else []) + argv).returncode
-        with open(results) as file:
-            found = [line.rstrip("\n").split("\t") for line in file]
-    finally:
-        os.unlink(results)
+        if os.path.exists(directory + "/results"):
+            with open(directory + "/results") as file:
+                found = [line.rstrip("\n").split("\t") for line in file]
     outcomes.extend(tuple(line) for line in found)
     if code != 0 and not any(state == "FAIL" for state, *_ in found):
         note("FAIL", "integration tests end well", "exit status %d" % code)
