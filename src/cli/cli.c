@@ -125,6 +125,15 @@ static int run_info(const struct command_context *context, char **words, struct 
         return command_info(context, stdout, err);
 }
 
+static int run_version(const struct command_context *context, char **words, struct error *err)
+{
+        (void)context;
+        (void)words;
+        (void)err;
+        (void)puts(ENROOT_VERSION);
+        return 0;
+}
+
 struct verb {
         const char *name;
         const char *words; /* how the help names what follows the options */
@@ -151,6 +160,7 @@ static const struct verb verbs[] = {
         { "start", "NAME|IMAGE [COMMAND] [ARG...]",
           "Start a container, or an image file directly (changes then stay in memory).", NULL,
           start_options, 1, -1, false, run_start },
+        { "version", "", "Print the version.", NULL, plain_options, 0, 0, false, run_version },
 };
 
 static void print_usage(FILE *out)
@@ -159,8 +169,8 @@ static void print_usage(FILE *out)
                      "Turn container images into unprivileged sandboxes.\n\n Commands:\n");
         for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
                 fprintf(out, "   %-8s %s\n", verbs[i].name, verbs[i].summary);
-        fprintf(out, "   %-8s %s\n   %-8s %s\n\n\"enroot COMMAND --help\" tells more.\n", "version",
-                "Print the version.", "help", "Show this help.");
+        fprintf(out, "   %-8s %s\n\n\"enroot COMMAND --help\" tells more.\n", "help",
+                "Show this help.");
 }
 
 static void print_verb_usage(const struct verb *verb, FILE *out)
@@ -257,8 +267,6 @@ int cli_main(int argc, char **argv, char **environment)
 
         if (verb) {
                 status = parse_and_run(verb, argc - 2, argv + 2, environment);
-        } else if (strcmp(name, "version") == 0 || strcmp(name, "--version") == 0) {
-                status = puts(ENROOT_VERSION) == EOF;
         } else if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 ||
                    strcmp(name, "-h") == 0) {
                 print_usage(stdout);

@@ -380,18 +380,19 @@ int command_import(const struct command_context *context, const struct import_ar
                 return error_no_memory(err);
         if (parse_squash_options(config, &squash, context->report, err) < 0 ||
             image_platform_parse(arguments->arch, &options.platform, err) < 0 ||
-            output_open(&output, arguments, err) < 0 ||
-            temp_file_create(&image, output.dir_fd, output.name, 0644, err) < 0)
+            output_open(&output, arguments, err) < 0)
                 return -1;
+        if (temp_file_create(&image, output.dir_fd, output.name, 0644, err) < 0)
+                return error_prefix(err, "output file %s", output.path);
 
         source = source_open(arguments->uri, &options, context->report, err);
         if (!source)
                 return -1;
         report_info(context->report, "Creating squashfs filesystem...");
         if (build_image(context, source, image.fd, &squash, &stats, err) < 0)
-                return error_prefix(err, "%s", arguments->uri);
+                return error_prefix(err, "import %s to %s", arguments->uri, output.path);
         if (temp_file_publish(&image, output.name, false, err) < 0)
-                return error_prefix(err, "%s", output.path);
+                return error_prefix(err, "output file %s", output.path);
         report_result(context->report, output.path, &stats);
         return 0;
 }

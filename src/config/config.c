@@ -57,7 +57,7 @@ static const struct variable {
         { "ENROOT_ROOTFS_WRITABLE", BOOL, MEMBER(rootfs_writable), "no" },
         { "ENROOT_RUNTIME_PATH", PATH, MEMBER(runtime_path), "${XDG_RUNTIME_DIR}/enroot" },
         { "ENROOT_SQUASH_OPTIONS", TEXT, MEMBER(squash_options),
-          "-comp zstd -Xcompression-level 1" },
+          "-comp zstd -Xcompression-level 1 -noD" },
         { "ENROOT_SYSCONF_PATH", PATH, MEMBER(sysconf_path), ENROOT_SYSCONFDIR },
         { "ENROOT_TEMP_PATH", PATH, MEMBER(temp_path), "${TMPDIR:-/tmp}" },
         { "ENROOT_TRANSFER_RETRIES", NUMBER, MEMBER(transfer_retries), "0", CONFIG_RETRIES_LIMIT },
@@ -329,7 +329,7 @@ static int fill_member(struct config *config, const struct variable *variable, s
 {
         struct config_setting *setting = find_setting(config, variable->name);
         void *member = (char *)config + variable->member;
-        unsigned int number;
+        unsigned int number = 0;
 
         switch (variable->kind) {
         case PATH:

@@ -89,8 +89,8 @@ static int read_pairs(struct meta_cursor *cursor, uint32_t count, void *value,
         size_t total = 0;
 
         for (uint32_t i = 0; i < count; i++) {
-                uint32_t size;
-                uint16_t type;
+                uint32_t size = 0;
+                uint16_t type = 0;
 
                 if (read_key(cursor, name, &type, err) < 0)
                         return -1;

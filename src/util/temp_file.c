@@ -45,7 +45,7 @@ int temp_file_create(struct temp_file *temp, int dir_fd, const char *name, mode_
                 return 0;
         /* EISDIR and EOPNOTSUPP: no O_TMPFILE here. ENOENT: a kernel that never heard of it. */
         if (errno != EISDIR && errno != EOPNOTSUPP && errno != ENOENT && errno != EINVAL)
-                return error_errno(err, "%s: cannot create", name);
+                return error_errno(err, "cannot create");
 
         for (int i = 0; i < MAX_NAME_TRIES; i++) {
                 auto_free char *candidate = random_name(name);
@@ -61,7 +61,7 @@ int temp_file_create(struct temp_file *temp, int dir_fd, const char *name, mode_
                 if (errno != EEXIST)
                         break;
         }
-        return error_errno(err, "%s: cannot create", name);
+        return error_errno(err, "cannot create");
 }
 
 static int publish_replacing(struct temp_file *temp, const char *name)
@@ -103,9 +103,9 @@ static int publish_new(struct temp_file *temp, const char *name)
 int temp_file_publish(struct temp_file *temp, const char *name, bool replace, struct error *err)
 {
         if (fsync(temp->fd) < 0)
-                return error_errno(err, "%s: flush to disk", name);
+                return error_errno(err, "flush to disk");
         if ((replace ? publish_replacing(temp, name) : publish_new(temp, name)) < 0)
-                return error_errno(err, "%s", name);
+                return error_errno(err, "give it its name");
 
         /* The name has to survive a crash as well. Not every file system syncs directories. */
         {

@@ -24,9 +24,9 @@ struct temp_file {
 #define TEMP_FILE_INIT { .fd = -1, .dir_fd = -1, .name = NULL }
 
 /*
- * Create an empty file in dir_fd that will be published as name (used for the
- * temporary name and in messages) with the given mode less the umask.
- * Returns 0, or -1 with *err.
+ * Create an empty file in dir_fd that will be published as name (which the temporary
+ * one is made from) with the given mode less the umask. Returns 0, or -1 with *err;
+ * here and below the caller puts the file's path in front.
  */
 int temp_file_create(struct temp_file *temp, int dir_fd, const char *name, mode_t mode,
                      struct error *err);

@@ -89,7 +89,7 @@ static void test_defaults(void **state)
         assert_string_equal(config.temp_path, "/tmp");
         assert_string_equal(config.gzip_program, "gzip");
         assert_string_equal(config.zstd_options, "-1");
-        assert_string_equal(config.squash_options, "-comp zstd -Xcompression-level 1");
+        assert_string_equal(config.squash_options, "-comp zstd -Xcompression-level 1 -noD");
         assert_int_equal(config.max_processors, available_processors());
         assert_int_equal(config.max_connections, 10);
         assert_int_equal(config.connect_timeout, 30);

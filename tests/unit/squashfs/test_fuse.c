@@ -360,7 +360,8 @@ static void test_memory(void **state)
 {
         (void)state;
 #ifdef __SANITIZE_ADDRESS__
-        skip(); /* it keeps what is freed, to find later uses */
+        print_message("skipped: AddressSanitizer keeps what is freed\n");
+        skip();
 #endif
         run_body(body_memory);
 }
@@ -379,6 +380,7 @@ static void test_killed(void **state)
                 assert_int_equal(waitpid(container.pid, &status, 0), container.pid);
                 assert_true(WIFSIGNALED(status));
         } else if (WEXITSTATUS(status) == EXIT_SKIP) {
+                print_message("skipped: no user namespace or no /dev/fuse\n");
                 skip();
         }
         expect_server_end(&container);
