@@ -13,7 +13,7 @@ import tempfile
 ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 SHELL_SCRIPTS = (".ci/run", "bench/make-image", "scripts/demo", "scripts/install-deps", "tests/run")
 BUILDS = {
-    "unit": ("build/tests", ["--werror"]),
+    "unit": ("build/tests", ["--werror", "--buildtype=release"]),
     "sanitized unit": ("build/tests-sanitized",
                        ["--werror", "-Db_sanitize=address,undefined", "-Db_lundef=false"]),
 }

@@ -56,13 +56,20 @@ class TestAccess(ImportCase):
         self.login("registry.test", "auth.test")
         self.import_from(harness.world.servers.token, "alpine")
 
-    def test_credentials_may_be_filed_under_the_name_of_the_token_server(self):
-        # As the classic tool has them ("machine authn.nvidia.com"): it gives the file to
-        # curl, which looks for the host of the token server.
+    def test_a_password_for_the_token_server_counts_beside_one_for_the_registry(self):
+        # As NVIDIA's registry has it in the classic tool's manual: "both are required".
+        self.credentials("machine registry.test login %s password other\n"
+                         "machine auth.test login %s password %s\n"
+                         % (servers.LOGIN[0], servers.LOGIN[0], servers.LOGIN[1]))
+        self.import_from(harness.world.servers.token, "alpine")
+
+    def test_a_password_for_the_token_server_alone_is_not_used(self):
+        # Any registry may name any token server, and would get a token of the user's.
         self.login("auth.test")
         server = harness.world.servers.token
-        self.enroot("import", "-o", "own.sqsh", "docker://%s@%s#%s" % (
-            servers.LOGIN[0], server.host, harness.world.library.pushed("alpine")))
+        self.refused("import", "docker://%s@%s#%s" % (
+            servers.LOGIN[0], server.host, harness.world.library.pushed("alpine")),
+            says="no password for the user")
 
     def test_credentials_may_be_filed_under_the_name_of_the_registry_alone(self):
         self.login("registry.test")
