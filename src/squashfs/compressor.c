@@ -2,13 +2,14 @@
 #include "squashfs/compressor.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include <sqfs/error.h>
 #include <sqfs/super.h>
 
 #include "squashfs/lzo.h"
-#include "squashfs/zstd_decompressor.h"
+#include "squashfs/wrapper.h"
 
 const char *compressor_name(int id)
 {
@@ -17,89 +18,10 @@ const char *compressor_name(int id)
         return name ? name : "unknown";
 }
 
-/* ---- LZ4 ---- */
-
-/*
- * libsquashfs 1.2.0 passes on what LZ4 makes of a block even when it is longer than the
- * block, as the owner table of 4 bytes is, and unsquashfs refuses such blocks. This one
- * stands before libsquashfs' compressor and hands it no more room than is useful.
- */
-struct lz4_compressor {
-        sqfs_compressor_t base;
-        sqfs_compressor_t *inner;
-};
-
-static sqfs_s32 lz4_do_block(sqfs_compressor_t *base, const sqfs_u8 *in, sqfs_u32 size,
-                             sqfs_u8 *out, sqfs_u32 out_size)
-{
-        sqfs_compressor_t *inner = ((struct lz4_compressor *)base)->inner;
-
-        if (size < 2)
-                return 0;
-        return inner->do_block(inner, in, size, out, out_size < size ? out_size : size - 1);
-}
-
-static void lz4_get_configuration(const sqfs_compressor_t *base, sqfs_compressor_config_t *cfg)
-{
-        const sqfs_compressor_t *inner = ((const struct lz4_compressor *)base)->inner;
-
-        inner->get_configuration(inner, cfg);
-}
-
-static int lz4_write_options(sqfs_compressor_t *base, sqfs_file_t *file)
-{
-        sqfs_compressor_t *inner = ((struct lz4_compressor *)base)->inner;
-
-        return inner->write_options(inner, file);
-}
-
-static int lz4_read_options(sqfs_compressor_t *base, sqfs_file_t *file)
-{
-        sqfs_compressor_t *inner = ((struct lz4_compressor *)base)->inner;
-
-        return inner->read_options(inner, file);
-}
-
-static void lz4_destroy(sqfs_object_t *object)
-{
-        sqfs_destroy(((struct lz4_compressor *)object)->inner);
-        free(object);
-}
-
-static sqfs_object_t *lz4_copy(const sqfs_object_t *object);
-
-/* Takes inner, also on failure. */
-static sqfs_compressor_t *lz4_wrap(sqfs_compressor_t *inner)
-{
-        struct lz4_compressor *lz4 = inner ? calloc(1, sizeof(*lz4)) : NULL;
-
-        if (!lz4) {
-                sqfs_destroy(inner);
-                return NULL;
-        }
-        *lz4 = (struct lz4_compressor){
-                .base = {
-                        .base = { .destroy = lz4_destroy, .copy = lz4_copy },
-                        .get_configuration = lz4_get_configuration,
-                        .write_options = lz4_write_options,
-                        .read_options = lz4_read_options,
-                        .do_block = lz4_do_block,
-                },
-                .inner = inner,
-        };
-        return &lz4->base;
-}
-
-static sqfs_object_t *lz4_copy(const sqfs_object_t *object)
-{
-        return (sqfs_object_t *)lz4_wrap(sqfs_copy(((const struct lz4_compressor *)object)->inner));
-}
-
-/* ---- any ---- */
-
 int compressor_create(const sqfs_compressor_config_t *cfg, sqfs_compressor_t **ret,
                       struct error *err)
 {
+        bool decompressing = cfg->flags & SQFS_COMP_FLAG_UNCOMPRESS;
         sqfs_compressor_t *compressor = NULL;
         int status;
 
@@ -110,8 +32,6 @@ int compressor_create(const sqfs_compressor_config_t *cfg, sqfs_compressor_t **r
                 return error_set(err, EOPNOTSUPP,
                                  "this build has no LZO (build it with -Dlzo=enabled)");
 #endif
-        } else if (cfg->id == SQFS_COMP_ZSTD && cfg->flags & SQFS_COMP_FLAG_UNCOMPRESS) {
-                status = zstd_decompressor_create(cfg, &compressor);
         } else {
                 status = sqfs_compressor_create(cfg, &compressor);
         }
@@ -122,11 +42,12 @@ int compressor_create(const sqfs_compressor_config_t *cfg, sqfs_compressor_t **r
                 return error_set(err, EOPNOTSUPP,
                                  "compressor %s (number %u) with these settings is not supported",
                                  compressor_name(cfg->id), (unsigned int)cfg->id);
-        if (cfg->id == SQFS_COMP_LZ4 && !(cfg->flags & SQFS_COMP_FLAG_UNCOMPRESS)) {
-                compressor = lz4_wrap(compressor);
-                if (!compressor)
-                        return error_no_memory(err);
-        }
+        if (cfg->id == SQFS_COMP_LZ4 && !decompressing)
+                compressor = wrapper_new_lz4(compressor);
+        else if (cfg->id == SQFS_COMP_ZSTD && decompressing)
+                compressor = wrapper_new_zstd(compressor);
+        if (!compressor)
+                return error_no_memory(err);
         *ret = compressor;
         return 0;
 }

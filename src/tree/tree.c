@@ -278,39 +278,53 @@ static int define_directory(struct tree *tree, struct node *node, struct entry *
         return 0;
 }
 
-/* Returns whether the change is seen, not hidden by upper layers. */
+static int add_directory(struct tree *tree, const struct change *change, struct entry *entry,
+                         struct error *err)
+{
+        struct node *merged = NULL, *skipped = NULL, *wanted = NULL;
+
+        if ((!change->hidden &&
+             view_reach(&tree->merged, change->path, &tree->clock, true, &merged, err) < 0) ||
+            view_reach(&tree->wanted, change->path, &tree->clock, false, &wanted, err) < 0 ||
+            view_reach(&tree->skipped, change->path, &tree->clock, !merged, &skipped, err) < 0)
+                return -1;
+        if (wanted)
+                view_put_directory(wanted, &tree->clock);
+        if (skipped)
+                view_put_directory(skipped, &tree->clock);
+        if (!merged)
+                return 0;
+        view_put_directory(merged, &tree->clock);
+        return define_directory(tree, merged, entry, err);
+}
+
+/* Returns whether the mark counts: false when upper layers hide the same already. */
 static bool put_mark(struct node *node, const struct layer_clock *clock,
                      const struct change *change)
 {
         if (change->kind == CHANGE_OPAQUE)
                 return view_put_opaque(node, clock);
-        if (change->kind == CHANGE_DIRECTORY)
-                view_put_directory(node, clock);
-        else
-                view_put_whiteout(node, clock);
+        view_put_whiteout(node, clock);
         return true;
 }
 
-/* A directory, a whiteout, or an opaque directory. */
-static int add_mark(struct tree *tree, const struct change *change, struct entry *entry,
-                    struct error *err)
+/* A whiteout or an opaque marker. */
+static int add_mark(struct tree *tree, const struct change *change, struct error *err)
 {
         struct node *merged = NULL, *skipped = NULL, *wanted = NULL;
-        bool seen;
+        bool counts;
 
         if ((!change->hidden &&
-             view_reach(&tree->merged, change->path, &tree->clock, true, &merged, err) < 0) ||
-            view_reach(&tree->wanted, change->path, &tree->clock, false, &wanted, err) < 0)
+             view_reach_mark(&tree->merged, change->path, &tree->clock, true, &merged, err) < 0) ||
+            view_reach_mark(&tree->wanted, change->path, &tree->clock, false, &wanted, err) < 0)
                 return -1;
-        seen = merged && put_mark(merged, &tree->clock, change);
-        if (view_reach(&tree->skipped, change->path, &tree->clock, !seen, &skipped, err) < 0)
+        counts = merged && put_mark(merged, &tree->clock, change);
+        if (view_reach_mark(&tree->skipped, change->path, &tree->clock, !counts, &skipped, err) < 0)
                 return -1;
         if (wanted)
                 put_mark(wanted, &tree->clock, change);
         if (skipped)
                 put_mark(skipped, &tree->clock, change);
-        if (merged && change->kind == CHANGE_DIRECTORY)
-                return define_directory(tree, merged, entry, err);
         return 0;
 }
 
@@ -332,5 +346,7 @@ int tree_add(struct tree *tree, struct entry *entry, struct tree_inode **ret_fil
                 return -1;
         if (change.kind == CHANGE_FILE)
                 return add_file(tree, &change, entry, ret_file, err);
-        return add_mark(tree, &change, entry, err);
+        if (change.kind == CHANGE_DIRECTORY)
+                return add_directory(tree, &change, entry, err);
+        return add_mark(tree, &change, err);
 }

@@ -186,6 +186,19 @@ static uint32_t later_replacement(uint32_t replaced, const struct node *node,
         return is_own(node->closed, clock) && node->closed > replaced ? node->closed : replaced;
 }
 
+/* The child, made if create says so. 1 and *ret, 0 when there is none, or -1 with *err. */
+static int enter_child(struct view *view, struct node *parent, const struct component *component,
+                       bool create, struct node **ret, struct error *err)
+{
+        *ret = find_child(view, parent, component);
+        if (!*ret && create) {
+                *ret = add_child(view, parent, component, err);
+                if (!*ret)
+                        return -1;
+        }
+        return *ret != NULL;
+}
+
 int view_reach(struct view *view, const char *path, const struct layer_clock *clock, bool create,
                struct node **ret, struct error *err)
 {
@@ -195,6 +208,7 @@ int view_reach(struct view *view, const char *path, const struct layer_clock *cl
 
         while (next_component(&path, &component)) {
                 struct node *child;
+                int found;
 
                 if (is_above(node->closed, clock))
                         return 0;
@@ -203,18 +217,34 @@ int view_reach(struct view *view, const char *path, const struct layer_clock *cl
                         return 0;
                 replaced = later_replacement(replaced, node, clock);
 
-                child = find_child(view, node, &component);
-                if (!child && !create)
-                        return 0;
-                if (!child) {
-                        child = add_child(view, node, &component, err);
-                        if (!child)
-                                return -1;
-                }
+                found = enter_child(view, node, &component, create, &child, err);
+                if (found <= 0)
+                        return found;
                 settle(child, clock);
                 if (is_own(child->used, clock) && child->used < replaced)
                         forget_own(child, clock);
                 node = child;
+        }
+        if (is_above(node->closed, clock))
+                return 0;
+        *ret = node;
+        return 1;
+}
+
+int view_reach_mark(struct view *view, const char *path, const struct layer_clock *clock,
+                    bool create, struct node **ret, struct error *err)
+{
+        struct node *node = view->root;
+        struct component component;
+
+        while (next_component(&path, &component)) {
+                int found;
+
+                if (is_above(node->closed, clock) || is_above(node->opaque, clock))
+                        return 0;
+                found = enter_child(view, node, &component, create, &node, err);
+                if (found <= 0)
+                        return found;
         }
         if (is_above(node->closed, clock))
                 return 0;
@@ -250,7 +280,6 @@ void view_put_whiteout(struct node *node, const struct layer_clock *clock)
 
 bool view_put_opaque(struct node *node, const struct layer_clock *clock)
 {
-        view_put_directory(node, clock);
         if (node->opaque == 0)
                 node->opaque = clock->start;
         return is_own(node->opaque, clock);

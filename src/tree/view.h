@@ -69,10 +69,15 @@ void view_release(struct view *view);
 int view_reach(struct view *view, const char *path, const struct layer_clock *clock, bool create,
                struct node **ret, struct error *err);
 
+/* The same for a path that a whiteout or an opaque marker is about: nothing becomes a directory. */
+int view_reach_mark(struct view *view, const char *path, const struct layer_clock *clock,
+                    bool create, struct node **ret, struct error *err);
+
 /*
- * What the current layer has at a node that was reached. "File" is everything
- * but a directory; it is not seen where the node is settled. inode may be NULL
- * for something whose content nobody has asked for yet.
+ * What the current layer has at a node that was reached (by view_reach_mark for the
+ * whiteout and the opaque marker, which leave the node what it is). "File" is
+ * everything but a directory; it is not seen where the node is settled. inode may
+ * be NULL for something whose content nobody has asked for yet.
  */
 void view_put_file(struct node *node, const struct layer_clock *clock, struct tree_inode *inode);
 void view_put_directory(struct node *node, const struct layer_clock *clock);
