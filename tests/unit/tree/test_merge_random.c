@@ -163,8 +163,9 @@ static int model_link(struct model_layer *layer, int target)
 static void model_add(struct model_layer *layer, const struct random_entry *entry)
 {
         int place = entry->place;
+        bool mark = entry->kind == RANDOM_WHITEOUT || entry->kind == RANDOM_OPAQUE;
 
-        for (int above = place; above > 0;) {
+        for (int above = place; above > 0 && !mark;) {
                 above = parent_of(above);
                 model_make_directory(layer, above);
         }
@@ -183,7 +184,6 @@ static void model_add(struct model_layer *layer, const struct random_entry *entr
                 layer->hides[place] = true;
                 break;
         case RANDOM_OPAQUE:
-                model_make_directory(layer, place);
                 layer->opaque[place] = true;
                 break;
         }
