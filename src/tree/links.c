@@ -123,7 +123,10 @@ struct tree_inode *links_resolve(struct tree *tree, struct entry_meta *meta, boo
         return &pending->inode;
 }
 
-/* Give the links that wait for lower layers what this layer has for them. */
+/*
+ * Give the links that wait for lower layers what this layer has for them. One whose
+ * target this layer hides has waited in vain.
+ */
 static void resolve_waiting(struct tree *tree)
 {
         size_t kept = 0;
@@ -131,12 +134,15 @@ static void resolve_waiting(struct tree *tree)
         for (size_t i = 0; i < tree->waiting.count; i++) {
                 struct pending_link *pending = links_pending(tree->waiting.items[i]);
                 struct node *place = pending->place;
+                bool found = view_is_own(place, &tree->clock);
 
-                if (!view_is_own(place, &tree->clock)) {
+                if (!found && !view_is_hidden(place)) {
                         tree->waiting.items[kept++] = &pending->inode;
                         continue;
                 }
                 place->wanted = false;
+                if (!found)
+                        continue;
                 if (place->directory)
                         pending->problem = LINK_TO_DIRECTORY;
                 else

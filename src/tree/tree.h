@@ -73,11 +73,10 @@ const struct xattr *xattr_list_find(const struct xattr_list *list, const char *n
  * (".wh.NAME") and opaque directories (".wh..wh..opq") of a layer hide what
  * lower layers have there (OCI image specification, layer.md), wherever in their
  * layer they stand. They only hide: as with umoci, the directory that one stands in
- * does not come to be by it (podman makes one), and where the layer has a file there,
- * the file stays. Within one layer a later entry replaces an earlier one; for a
- * directory over a directory that concerns the metadata only. A link is never
- * followed: any other entry whose parent is not a directory in the same layer makes
- * that parent a directory. A directory takes its metadata from the topmost layer that
+ * does not come to be by it, and where the layer has a file there, the file stays.
+ * Within one layer a later entry replaces an earlier one; for a directory over a
+ * directory that concerns the metadata only. A link is never followed: any other entry
+ * whose parent is not a directory in the same layer makes that parent a directory. A directory takes its metadata from the topmost layer that
  * has an entry for it, as long as nothing in between hides it.
  *
  * A hard link refers to what its own layer has at the target when it comes, else

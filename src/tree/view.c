@@ -333,6 +333,16 @@ bool view_hides_lower(const struct view *view, const char *path, const struct la
         return false;
 }
 
+bool view_is_hidden(const struct node *node)
+{
+        if (node->closed != 0)
+                return true;
+        for (const struct node *above = parent_of(node); above; above = parent_of(above))
+                if (above->closed != 0 || above->opaque != 0)
+                        return true;
+        return false;
+}
+
 struct node *view_renew(struct view *view, const char *path, struct error *err)
 {
         struct node *node = view->root;
@@ -341,10 +351,11 @@ struct node *view_renew(struct view *view, const char *path, struct error *err)
         while (next_component(&path, &component)) {
                 struct node *child = find_child(view, node, &component);
 
-                if (!child || child->closed != 0 || child->opaque != 0)
+                if (!child || child->closed != 0)
                         child = add_child(view, node, &component, err);
                 if (!child)
                         return NULL;
+                child->opaque = 0;
                 node = child;
         }
         node->used = 0;

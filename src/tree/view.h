@@ -96,9 +96,14 @@ struct node *view_find_own(const struct view *view, const char *path,
 /* Whether the current layer hides a path of lower layers. */
 bool view_hides_lower(const struct view *view, const char *path, const struct layer_clock *clock);
 
+/* Whether lower layers are hidden at the node. */
+bool view_is_hidden(const struct node *node);
+
 /*
- * The node of a path, unused, with nothing on the way closed or opaque: where it
- * was, new nodes take the place of the old ones. (Not of the root, below which
- * nothing of lower layers can be seen once it is opaque.) NULL with *err on failure.
+ * The node of a path, unused, with nothing on the way closed or opaque. A new node
+ * takes the place of a closed one; an opaque one stays, since something may still be
+ * wanted there, and what is below must not be wanted any more. (Not so the root, below
+ * which nothing of lower layers can be seen once it is opaque.) NULL with *err on
+ * failure.
  */
 struct node *view_renew(struct view *view, const char *path, struct error *err);

@@ -114,9 +114,17 @@ class TestWhiteouts(LayerCase):
 
     def test_a_whiteout_below_a_file_of_its_own_layer_changes_nothing(self):
         # umoci writes such a layer when a file takes the place of a directory.
-        tree = self.assert_like_peers(base(), TAR().file("d", b"now a file").whiteout("d/one"),
-                                      podman=False)
-        self.assertEqual((tree[b"d"].kind, tree[b"d"].size), ("-", 10))
+        for hide in (lambda tar: tar.whiteout("d/one"), lambda tar: tar.opaque("d")):
+            for tar in (hide(TAR().file("d", b"now a file")), hide(TAR()).file("d", b"now a file")):
+                tree = self.assert_like_peers(base(), tar, podman=False)
+                self.assertEqual((tree[b"d"].kind, tree[b"d"].size), ("-", 10))
+
+    def test_a_whiteout_alone_makes_no_directory(self):
+        # The rule is umoci's; what podman makes of such a layer is not compared.
+        tree = self.assert_like_peers(base(), TAR().whiteout("new/sub/name").opaque("other")
+                                      .whiteout("file/name"), podman=False)
+        self.assertEqual([path for path in tree if path.startswith((b"new", b"other"))], [])
+        self.assertEqual((tree[b"file"].kind, tree[b"file"].size), ("-", 7))
 
     def test_a_file_becomes_a_directory_and_the_reverse(self):
         tree = self.assert_like_peers(

@@ -339,6 +339,10 @@ static void test_hard_links(void **state)
                 { { "d=0", "e@d/x", ".wh.d= d/x=1", "d/x=2" }, "d=0 e=1" },
                 { { "b@d/x b=0", ".wh.d=", "c@d/x", "d/x=1" }, "b=0 c=1" },
                 { { "b@d/x b=0", "d/.wh..wh..opq=", "c@d/x", "d/x=1" }, "b=0 c=1 d/:755" },
+                { { "a@d", "c@d d/.wh..wh..opq=", "d=1" }, "a=1*3 c=1*3 d=1*3" },
+                { { "a@d", "d/.wh..wh..opq=", "c@d/x", "d=1" }, NULL, ENOENT, "target d/x" },
+                { { "a@d c=0", "d/.wh..wh..opq=", "c@d/x", "d=1" }, "a=1*2 c=0 d=1*2" },
+                { { "a@d/x a=0", "d/.wh..wh..opq=", "c@d/y", "d/x=1 d/y=2" }, "a=0 c=2 d/:755" },
                 { { "b@d/x b=0", "d/y=1", "c@d", "d=2" }, "b=0 c=2 d/:755 d/y=1" },
                 { { "b@d/x b=0", "d/y=1", "d/z=3", "c@d", "d=2" }, "b=0 c=2 d/:755 d/y=1 d/z=3" },
         };
