@@ -57,3 +57,11 @@ int shadow_merge(const char *old, const struct strlist *lines, struct strbuf *me
  * root, owners are the user, modes and times are kept.
  */
 int skel_copy(int root_fd, const char *source, int target_fd, struct error *err);
+
+/*
+ * Make the directory parent_fd/name with what the skeleton holds, in one step: starts of
+ * the same container at the same time see none or the whole of it. One of them makes it;
+ * a name that is there already is left alone.
+ */
+int skel_make_home(int root_fd, const char *skel, int parent_fd, const char *name, mode_t mode,
+                   struct error *err);

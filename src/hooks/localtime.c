@@ -13,16 +13,38 @@
 #include "util/io.h"
 #include "util/path.h"
 #include "util/root_file.h"
+#include "util/temp_file.h"
 
 #define LOCALTIME       "/etc/localtime"
-#define TEMPORARY_NAME  ".localtime.enroot"
 #define ZONE_FILE_LIMIT (1u << 20)
+
+/*
+ * Make a link beside the final name. Returns its name, malloc'd, or NULL with errno.
+ * Each start has one of its own: several may find the same container unprepared.
+ */
+static char *make_temporary_link(int dir_fd, const char *name, const char *target)
+{
+        for (int i = 0; i < TEMP_NAME_TRIES; i++) {
+                auto_free char *candidate = temp_file_random_name(name);
+
+                if (!candidate) {
+                        errno = ENOMEM;
+                        return NULL;
+                }
+                if (symlinkat(target, dir_fd, candidate) == 0)
+                        return TAKE_PTR(candidate);
+                if (errno != EEXIST)
+                        break;
+        }
+        return NULL;
+}
 
 /* Make /etc/localtime of the rootfs, itself not followed, a link with that target. */
 static int set_link(int root_fd, const char *target, struct error *err)
 {
         char name[NAME_MAX + 1], old[PATH_MAX];
         auto_close int parent = path_open_parent(root_fd, LOCALTIME, true, name);
+        auto_free char *temporary = NULL;
         ssize_t length;
 
         if (parent < 0)
@@ -33,12 +55,12 @@ static int set_link(int root_fd, const char *target, struct error *err)
                 if (strcmp(old, target) == 0)
                         return 0;
         }
-        (void)unlinkat(parent, TEMPORARY_NAME, 0);
-        if (symlinkat(target, parent, TEMPORARY_NAME) < 0)
+        temporary = make_temporary_link(parent, name, target);
+        if (!temporary)
                 return error_errno(err, LOCALTIME);
-        if (renameat(parent, TEMPORARY_NAME, parent, name) < 0) {
+        if (renameat(parent, temporary, parent, name) < 0) {
                 error_errno(err, LOCALTIME);
-                (void)unlinkat(parent, TEMPORARY_NAME, 0);
+                (void)unlinkat(parent, temporary, 0);
                 return -1;
         }
         return 0;

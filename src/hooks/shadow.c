@@ -206,7 +206,7 @@ static int make_home(struct shadow *shadow, struct error *err)
         const char *home = shadow->user.home;
         int root = shadow->context->root.fd;
         auto_close int present = path_open_in_root(root, home, O_PATH, 0);
-        auto_close int parent = -1, fd = -1;
+        auto_close int parent = -1;
         auto_free char *create = setting(shadow, "CREATE_HOME", "yes");
         auto_free char *skel = setting(shadow, "SKEL", "/etc/skel");
         auto_free char *mask = setting(shadow, "UMASK", "077");
@@ -218,12 +218,11 @@ static int make_home(struct shadow *shadow, struct error *err)
                 return 0;
 
         parent = root_file_open_parent(root, home, true, name);
-        if (parent < 0 || mkdirat(parent, name, 0777 & ~parse_umask(mask, 077)) < 0)
+        if (parent < 0)
                 return error_errno(err, "%s", home);
-        fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd < 0)
-                return error_errno(err, "%s", home);
-        return skel_copy(root, skel, fd, err);
+        if (skel_make_home(root, skel, parent, name, 0777 & ~parse_umask(mask, 077), err) < 0)
+                return error_prefix(err, "%s", home);
+        return 0;
 }
 
 static int make_mailbox(struct shadow *shadow, struct error *err)

@@ -11,10 +11,7 @@
 
 #include "util/cleanup.h"
 
-#define MAX_NAME_TRIES 100
-
-/* ".NAME.XXXXXX", cut so that it fits into NAME_MAX. malloc'd; NULL without memory. */
-static char *random_name(const char *name)
+char *temp_file_random_name(const char *name)
 {
         unsigned int random = 0;
         char *text = NULL;
@@ -47,8 +44,8 @@ int temp_file_create(struct temp_file *temp, int dir_fd, const char *name, mode_
         if (errno != EISDIR && errno != EOPNOTSUPP && errno != ENOENT && errno != EINVAL)
                 return error_errno(err, "cannot create");
 
-        for (int i = 0; i < MAX_NAME_TRIES; i++) {
-                auto_free char *candidate = random_name(name);
+        for (int i = 0; i < TEMP_NAME_TRIES; i++) {
+                auto_free char *candidate = temp_file_random_name(name);
 
                 if (!candidate)
                         return error_no_memory(err);
@@ -67,7 +64,7 @@ int temp_file_create(struct temp_file *temp, int dir_fd, const char *name, mode_
 static int publish_replacing(struct temp_file *temp, const char *name)
 {
         for (int i = 0; !temp->name; i++) {
-                auto_free char *candidate = random_name(name);
+                auto_free char *candidate = temp_file_random_name(name);
 
                 if (!candidate) {
                         errno = ENOMEM;
@@ -75,7 +72,7 @@ static int publish_replacing(struct temp_file *temp, const char *name)
                 }
                 if (link_unnamed(temp->fd, temp->dir_fd, candidate) == 0)
                         temp->name = TAKE_PTR(candidate);
-                else if (errno != EEXIST || i == MAX_NAME_TRIES)
+                else if (errno != EEXIST || i == TEMP_NAME_TRIES)
                         return -1;
         }
         if (renameat(temp->dir_fd, temp->name, temp->dir_fd, name) < 0)

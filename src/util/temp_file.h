@@ -21,6 +21,15 @@ struct temp_file {
         mode_t mode;
 };
 
+/*
+ * A name for what stands beside NAME until it is complete: ".NAME.XXXXXX", cut so that
+ * it fits into NAME_MAX. It is random: another process may make the same thing at the
+ * same time. Where it is taken all the same, another is tried, up to so many times.
+ * malloc'd; NULL without memory.
+ */
+char *temp_file_random_name(const char *name);
+#define TEMP_NAME_TRIES 100
+
 #define TEMP_FILE_INIT { .fd = -1, .dir_fd = -1, .name = NULL }
 
 /*

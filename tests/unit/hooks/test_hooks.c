@@ -1,4 +1,5 @@
 /* hooks/: account files, cgroups, skeletons; what hostile images can do with them. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -376,6 +378,96 @@ static void test_home(void **state)
         assert_int_equal(warnings, 1);
 }
 
+/* ---- many first starts at once ---- */
+
+#define STARTS 16
+#define ROUNDS 20
+
+/* One start: all hooks, as soon as the gate is closed; then everything has to be complete. */
+static int start_once(int gate)
+{
+        static const char *const complete[] = {
+                "root/etc/passwd",           "root/etc/group",     "root/home/tester/first",
+                "root/home/tester/dir/last", "root/etc/localtime", "root/etc/apt/apt.conf.d/enroot",
+        };
+        struct error err = ERROR_INIT;
+        struct stat st;
+        bool host_has_link = lstat("/etc/localtime", &st) == 0 && S_ISLNK(st.st_mode);
+        char byte;
+
+        if (read(gate, &byte, 1) != 0)
+                return 1;
+        if (hooks_run_builtin(&context, &err) < 0) {
+                print_error("%s\n", err.message);
+                return 1;
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(complete); i++)
+                if (lstat(complete[i], &st) < 0 &&
+                    (strcmp(complete[i], "root/etc/localtime") != 0 || host_has_link)) {
+                        print_error("%s: %s\n", complete[i], strerror(errno));
+                        return 1;
+                }
+        return warnings > 0;
+}
+
+static void start_many(void)
+{
+        pid_t children[STARTS];
+        int gate[2];
+
+        assert_int_equal(pipe2(gate, O_CLOEXEC), 0);
+        for (size_t i = 0; i < STARTS; i++) {
+                children[i] = fork();
+                assert_true(children[i] >= 0);
+                if (children[i] == 0) {
+                        (void)close(gate[1]);
+                        _exit(start_once(gate[0]));
+                }
+        }
+        (void)close(gate[1]);
+        (void)close(gate[0]);
+        for (size_t i = 0; i < STARTS; i++) {
+                int status;
+
+                assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+                assert_int_equal(status, 0);
+        }
+}
+
+static void assert_names(const char *path, unsigned int expected)
+{
+        auto_closedir DIR *dir = opendir(path);
+        unsigned int count = 0;
+
+        assert_non_null(dir);
+        while (readdir(dir))
+                count++;
+        assert_int_equal(count, expected + 2); /* "." and ".." */
+}
+
+static void test_concurrent_first_starts(void **state)
+{
+        struct error err = ERROR_INIT;
+
+        (void)state;
+        configuration.remap_root = true;
+        for (int round = 0; round < ROUNDS; round++) {
+                assert_int_equal(path_remove_tree(AT_FDCWD, "root/home", &err), 0);
+                assert_int_equal(path_remove_tree(AT_FDCWD, "root/etc", &err), 0);
+                assert_int_equal(path_remove_tree(AT_FDCWD, "root/usr", &err), 0);
+                assert_int_equal(mkdir("root/etc", 0755), 0);
+                assert_int_equal(mkdir("root/etc/skel", 0755), 0);
+                assert_int_equal(mkdir("root/etc/skel/dir", 0755), 0);
+                write_file("root/etc/debian_version", "12\n");
+                write_file("root/etc/skel/first", "1");
+                write_file("root/etc/skel/dir/last", "2");
+                start_many();
+                /* Whoever came second has left nothing of his own. */
+                assert_names("root/home", 1);
+                assert_names("root/home/tester", 2);
+        }
+}
+
 static void test_aptfix(void **state)
 {
         struct error err = ERROR_INIT;
@@ -461,6 +553,7 @@ int main(void)
                 WITH_ROOT(test_skeleton_loop),
                 WITH_ROOT(test_localtime),
                 WITH_ROOT(test_home),
+                WITH_ROOT(test_concurrent_first_starts),
                 WITH_ROOT(test_aptfix),
                 WITH_ROOT(test_tolerate_read_only),
                 WITH_ROOT(test_root_file),
