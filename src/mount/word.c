@@ -30,8 +30,12 @@ static int split_word(const char *word, struct strlist *fields)
                 if (!field)
                         return -1;
                 field_unescape(field);
-                /* As for the blanks of fstab, several colons separate no more than one. */
-                if (!field[0])
+                /*
+                 * As for the blanks of fstab, several colons separate no more than one.
+                 * But a word that starts with one has lost its source: without it, the
+                 * target would be taken for the source.
+                 */
+                if (!field[0] && fields->count > 0)
                         free(field);
                 else if (strlist_append_owned(fields, field) < 0)
                         return -1;

@@ -264,8 +264,18 @@ static void test_words(void **state)
                 { "overlay:/x:overlay:lowerdir=/a\\:/b", "overlay /x overlay lowerdir=/a:/b 0 0" },
                 { "server\\:/e:/x:nfs:ro", "server:/e /x nfs ro 0 0" },
         };
-        static const char *const refused[] = {
-                "", ":", "tmpfs", "/a:/b:/c", "/a:/b:none:bind:1:2:3", "/a:/b:none:unknown",
+        static const struct {
+                const char *word, *named;
+        } refused[] = {
+                { "", "the source is missing" },
+                { ":", "the source is empty" },
+                { ":/mnt", "the source is empty" },
+                { "::/mnt", "the source is empty" },
+                { ":/mnt:none:bind", "the source is empty" },
+                { "tmpfs", "the target is missing" },
+                { "/a:/b:/c", "/c" },
+                { "/a:/b:none:bind:1:2:3", "more than" },
+                { "/a:/b:none:unknown", "unknown" },
         };
 
         (void)state;
@@ -282,10 +292,16 @@ static void test_words(void **state)
         }
         for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
                 auto_mount_plan struct mount_plan plan = MOUNT_PLAN_INIT;
+                auto_strbuf struct strbuf prefix = STRBUF_INIT;
                 struct error err = ERROR_INIT;
 
-                assert_int_equal(mount_plan_add_word(&plan, refused[i], &err), -1);
-                assert_non_null(strstr(err.message, "--mount"));
+                strbuf_printf(&prefix, "--mount %s: ", refused[i].word);
+                assert_int_equal(mount_plan_add_word(&plan, refused[i].word, &err), -1);
+                assert_int_equal(err.code, EINVAL);
+                if (strncmp(err.message, prefix.data, prefix.length) != 0 ||
+                    !strstr(err.message, refused[i].named))
+                        fail_msg("%s: %s", refused[i].word, err.message);
+                assert_int_equal(plan.count, 0);
         }
 }
 
