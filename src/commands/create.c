@@ -1,9 +1,9 @@
 /*
  * create: an image file becomes a container directory.
  *
- * The tree is extracted into ".NAME.XXXXXX" beside its final name, under a lock,
- * and renamed when it is complete. A create that was killed leaves such a directory
- * without a lock, which the next create removes.
+ * The tree is extracted under a temporary name beside its final one, under a lock, and
+ * renamed when it is complete. A create that was killed leaves such a directory without
+ * a lock, which the next create removes.
  */
 #include "commands/commands.h"
 
@@ -17,55 +17,49 @@
 #include "squashfs/squashfs.h"
 #include "unpack/unpack.h"
 #include "util/path.h"
+#include "util/temp_dir.h"
 
-#define UNFINISHED_SUFFIX ".enroot-create-"
+#define UNFINISHED_PREFIX "enroot-create."
+#define UNFINISHED_TRIES  16
 
-/* A directory that vanishes unless it is given its final name. */
-struct unfinished {
-        int data_fd; /* borrowed */
-        int fd;      /* locked while the directory is in use */
-        char *name;  /* NULL once renamed */
-};
-
-static void unfinished_discard(struct unfinished *dir)
+/*
+ * Lock the new directory. Returns false when another create was between: it takes a
+ * directory without a lock for stale, and is removing it or has done so.
+ */
+static bool lock_unfinished(const struct temp_dir *dir)
 {
-        struct error ignored = ERROR_INIT;
+        struct stat st;
 
-        if (dir->name)
-                (void)path_remove_tree(dir->data_fd, dir->name, &ignored);
-        if (dir->fd >= 0)
-                (void)close(dir->fd);
-        free(dir->name);
+        /* Without locks on this file system nobody can tell it is stale, and nobody removes it. */
+        if (flock(dir->fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+                return false;
+        return fstat(dir->fd, &st) == 0 && st.st_nlink > 0;
 }
 
-static int unfinished_create(struct unfinished *dir, const char *data_path, const char *name,
-                             struct error *err)
+static int create_unfinished(struct temp_dir *dir, int data_fd, const char *data_path,
+                             const char *name, struct error *err)
 {
-        auto_free char *path = NULL;
+        auto_free char *unfinished = NULL;
 
-        if (asprintf(&path, "%s/.%.200s" UNFINISHED_SUFFIX "XXXXXX", data_path, name) < 0) {
-                path = NULL;
+        if (asprintf(&unfinished, UNFINISHED_PREFIX "%s", name) < 0) {
+                unfinished = NULL;
                 return error_no_memory(err);
         }
-        if (!mkdtemp(path))
-                return error_errno(err, "cannot create a directory in ENROOT_DATA_PATH %s",
-                                   data_path);
-        dir->name = strdup(strrchr(path, '/') + 1);
-        if (!dir->name) {
-                (void)rmdir(path);
-                return error_no_memory(err);
+        for (int i = 0; i < UNFINISHED_TRIES; i++) {
+                if (temp_dir_create(dir, data_fd, unfinished, 0700, err) < 0)
+                        return error_prefix(err, "ENROOT_DATA_PATH %s", data_path);
+                if (lock_unfinished(dir))
+                        return 0;
+                temp_dir_discard(dir);
         }
-        dir->fd = openat(dir->data_fd, dir->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (dir->fd < 0)
-                return error_errno(err, "%s", path);
-        /* Without locks on this file system nobody can tell it is stale, and nobody removes it. */
-        (void)flock(dir->fd, LOCK_EX | LOCK_NB);
-        return 0;
+        return error_set(err, EAGAIN, "ENROOT_DATA_PATH %s: cannot lock a new directory",
+                         data_path);
 }
 
 /* Remove what killed runs left. Failures do not matter: the next run tries again. */
 static void remove_stale(const char *data_path, int data_fd)
 {
+        static const char prefix[] = "." UNFINISHED_PREFIX;
         auto_closedir DIR *dir = opendir(data_path);
         struct error ignored = ERROR_INIT;
         struct dirent *entry;
@@ -73,7 +67,7 @@ static void remove_stale(const char *data_path, int data_fd)
         while (dir && (entry = readdir(dir))) {
                 auto_close int fd = -1;
 
-                if (entry->d_name[0] != '.' || !strstr(entry->d_name, UNFINISHED_SUFFIX))
+                if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
                         continue;
                 fd = openat(data_fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
@@ -115,31 +109,6 @@ static int open_image(const char *path, struct squashfs_image **ret, struct erro
         return fd;
 }
 
-/* Give the directory its final name, in place of an existing one when that was asked for. */
-static int publish(struct unfinished *dir, const char *name, bool replace, struct error *err)
-{
-        unsigned int flags = RENAME_NOREPLACE;
-
-        if (renameat2(dir->data_fd, dir->name, dir->data_fd, name, flags) == 0) {
-                free(TAKE_PTR(dir->name));
-                return 0;
-        }
-        if (errno == EEXIST && replace) {
-                /* After the exchange the old tree has the unfinished name, and is discarded. */
-                if (renameat2(dir->data_fd, dir->name, dir->data_fd, name, RENAME_EXCHANGE) == 0)
-                        return 0;
-        } else if (errno == EINVAL) {
-                /* NFS has no flags; a plain rename replaces at most an empty directory. */
-                if (replace && path_remove_tree(dir->data_fd, name, err) < 0)
-                        return -1;
-                if (renameat(dir->data_fd, dir->name, dir->data_fd, name) == 0) {
-                        free(TAKE_PTR(dir->name));
-                        return 0;
-                }
-        }
-        return error_errno(err, "cannot create the container %s", name);
-}
-
 int command_create(const struct command_context *context, const struct create_arguments *arguments,
                    struct error *err)
 {
@@ -147,7 +116,7 @@ int command_create(const struct command_context *context, const struct create_ar
         auto_free char *name = container_name(arguments);
         auto_close int image_fd = -1, data_fd = -1;
         auto_squashfs_image struct squashfs_image *image = NULL;
-        auto_cleanup(unfinished_discard) struct unfinished dir = { .data_fd = -1, .fd = -1 };
+        auto_temp_dir struct temp_dir dir = TEMP_DIR_INIT;
 
         if (!name)
                 return error_no_memory(err);
@@ -167,11 +136,12 @@ int command_create(const struct command_context *context, const struct create_ar
 
         report_info(context->report, "Extracting squashfs filesystem...");
         remove_stale(config->data_path, data_fd);
-        dir.data_fd = data_fd;
-        if (unfinished_create(&dir, config->data_path, name, err) < 0)
+        if (create_unfinished(&dir, data_fd, config->data_path, name, err) < 0)
                 return -1;
         if (unpack_image(image, dir.fd, config->max_processors, context->report, err) < 0)
                 return error_prefix(err, "extract %s to %s/%s", arguments->image,
                                     config->data_path, name);
-        return publish(&dir, name, config->force_override, err);
+        if (temp_dir_publish(&dir, name, config->force_override, err) < 0)
+                return error_prefix(err, "container %s/%s", config->data_path, name);
+        return 0;
 }

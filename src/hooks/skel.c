@@ -6,14 +6,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "hooks/builtin.h"
 #include "util/io.h"
 #include "util/path.h"
-#include "util/temp_file.h"
+#include "util/temp_dir.h"
 
 #define MAX_DEPTH   16
 #define MAX_ENTRIES 10000u
@@ -118,77 +117,16 @@ int skel_copy(int root_fd, const char *source, int target_fd, struct error *err)
         return 0;
 }
 
-/* ---- the directory ---- */
-
-/* A directory under a temporary name, removed unless it was published. */
-struct unfinished {
-        int parent_fd; /* borrowed */
-        char *name;
-};
-
-static void unfinished_discard(struct unfinished *dir)
-{
-        struct error ignored = ERROR_INIT;
-
-        if (!dir->name)
-                return;
-        (void)path_remove_tree(dir->parent_fd, dir->name, &ignored);
-        free(TAKE_PTR(dir->name));
-}
-
-static int unfinished_create(struct unfinished *dir, const char *name, mode_t mode,
-                             struct error *err)
-{
-        for (int i = 0; i < TEMP_NAME_TRIES; i++) {
-                auto_free char *candidate = temp_file_random_name(name);
-
-                if (!candidate)
-                        return error_no_memory(err);
-                if (mkdirat(dir->parent_fd, candidate, mode) == 0) {
-                        dir->name = TAKE_PTR(candidate);
-                        return 0;
-                }
-                if (errno != EEXIST)
-                        break;
-        }
-        return error_errno(err, "cannot create the directory");
-}
-
-/* Give it its final name, unless another start was first. */
-static int unfinished_publish(struct unfinished *dir, const char *name, struct error *err)
-{
-        int result = renameat2(dir->parent_fd, dir->name, dir->parent_fd, name, RENAME_NOREPLACE);
-
-        /*
-         * NFS has no flags; a plain rename replaces at most an empty directory. The look
-         * before leaves a moment in which that can be another start's, of an empty skeleton.
-         */
-        if (result < 0 && errno == EINVAL) {
-                if (faccessat(dir->parent_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-                        return 0;
-                result = renameat(dir->parent_fd, dir->name, dir->parent_fd, name);
-        }
-        if (result == 0) {
-                free(TAKE_PTR(dir->name));
-                return 0;
-        }
-        if (errno == EEXIST || errno == ENOTEMPTY)
-                return 0;
-        return error_errno(err, "cannot create the directory");
-}
-
 int skel_make_home(int root_fd, const char *skel, int parent_fd, const char *name, mode_t mode,
                    struct error *err)
 {
-        auto_cleanup(unfinished_discard) struct unfinished dir = { .parent_fd = parent_fd };
-        auto_close int fd = -1;
+        auto_temp_dir struct temp_dir home = TEMP_DIR_INIT;
 
-        if (unfinished_create(&dir, name, mode, err) < 0)
+        if (temp_dir_create(&home, parent_fd, name, mode, err) < 0 ||
+            skel_copy(root_fd, skel, home.fd, err) < 0)
                 return -1;
-        fd = openat(parent_fd, dir.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd < 0)
-                return error_errno(err, "cannot open the new directory");
-        if (skel_copy(root_fd, skel, fd, err) < 0)
-                return -1;
-        return unfinished_publish(&dir, name, err);
+        /* Another start was first: its home is as good. */
+        if (temp_dir_publish(&home, name, false, err) < 0)
+                return err->code == EEXIST ? 0 : -1;
+        return 0;
 }

@@ -17,6 +17,7 @@
 #include "util/path.h"
 #include "util/sha256.h"
 #include "util/strlist.h"
+#include "util/temp_dir.h"
 #include "util/temp_file.h"
 
 static char scratch[] = "/tmp/enroot-test-util-XXXXXX";
@@ -151,6 +152,46 @@ static void test_temp_file(void **state)
         assert_string_equal(text.data, "two");
 }
 
+static void make_temp_dir(struct temp_dir *dir, const char *content)
+{
+        struct error err = ERROR_INIT;
+        auto_close int fd = -1;
+
+        assert_int_equal(temp_dir_create(dir, root_fd, "out", 0755, &err), 0);
+        fd = openat(dir->fd, content, O_WRONLY | O_CREAT, 0644);
+        assert_true(fd >= 0);
+}
+
+static void test_temp_dir(void **state)
+{
+        struct error err = ERROR_INIT;
+
+        (void)state;
+        {
+                auto_temp_dir struct temp_dir abandoned = TEMP_DIR_INIT;
+                auto_temp_dir struct temp_dir first = TEMP_DIR_INIT;
+                auto_temp_dir struct temp_dir second = TEMP_DIR_INIT;
+
+                make_temp_dir(&abandoned, "never");
+                make_temp_dir(&first, "one");
+                assert_int_equal(faccessat(root_fd, "out", F_OK, 0), -1);
+                assert_int_equal(temp_dir_publish(&first, "out", false, &err), 0);
+
+                make_temp_dir(&second, "two");
+                assert_int_equal(temp_dir_publish(&second, "out", false, &err), -1);
+                assert_int_equal(err.code, EEXIST);
+                assert_int_equal(faccessat(root_fd, "out/one", F_OK, 0), 0);
+                assert_int_equal(temp_dir_publish(&second, "out", true, &err), 0);
+        }
+        assert_int_equal(faccessat(root_fd, "out/two", F_OK, 0), 0);
+        assert_int_equal(faccessat(root_fd, "out/one", F_OK, 0), -1);
+
+        /* The replaced directory and the abandoned one are gone: "out" stands alone. */
+        assert_int_equal(path_remove_tree(root_fd, "out", &err), 0);
+        assert_int_equal(rmdir(scratch), 0);
+        assert_int_equal(mkdir(scratch, 0700), 0);
+}
+
 static void test_remove_tree(void **state)
 {
         struct error err = ERROR_INIT;
@@ -217,6 +258,7 @@ int main(void)
                                                 tear_down),
                 cmocka_unit_test_setup_teardown(test_open_parent, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_temp_file, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_temp_dir, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_remove_tree, set_up, tear_down),
                 cmocka_unit_test(test_sha256),
                 cmocka_unit_test(test_error_order),
