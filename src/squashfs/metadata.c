@@ -52,10 +52,9 @@ static int available(struct meta_cursor *cursor, uint32_t *ret, struct error *er
         return 0;
 }
 
-int meta_read(struct meta_cursor *cursor, void *buffer, size_t size, struct error *err)
+/* Move on by size bytes, copying them to the buffer unless it is NULL. */
+static int advance(struct meta_cursor *cursor, uint8_t *to, uint64_t size, struct error *err)
 {
-        uint8_t *to = buffer;
-
         while (size > 0) {
                 uint32_t piece;
 
@@ -63,27 +62,24 @@ int meta_read(struct meta_cursor *cursor, void *buffer, size_t size, struct erro
                         return -1;
                 if (piece > size)
                         piece = (uint32_t)size;
-                memcpy(to, cursor->block->data + cursor->offset, piece);
+                if (to) {
+                        memcpy(to, cursor->block->data + cursor->offset, piece);
+                        to += piece;
+                }
                 cursor->offset += piece;
-                to += piece;
                 size -= piece;
         }
         return 0;
 }
 
+int meta_read(struct meta_cursor *cursor, void *buffer, size_t size, struct error *err)
+{
+        return advance(cursor, buffer, size, err);
+}
+
 int meta_skip(struct meta_cursor *cursor, uint64_t size, struct error *err)
 {
-        while (size > 0) {
-                uint32_t piece;
-
-                if (available(cursor, &piece, err) < 0)
-                        return -1;
-                if (piece > size)
-                        piece = (uint32_t)size;
-                cursor->offset += piece;
-                size -= piece;
-        }
-        return 0;
+        return advance(cursor, NULL, size, err);
 }
 
 struct meta_position meta_tell(const struct meta_cursor *cursor)
