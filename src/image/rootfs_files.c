@@ -107,20 +107,6 @@ int image_write_rc_local(struct strbuf *text, struct error *err)
         return text->failed ? error_no_memory(err) : 0;
 }
 
-/*
- * A path as one field of fstab(5). '$' is escaped, too: what looks like a variable
- * of the host in the name of a volume must not become one.
- */
-static void append_fstab_path(struct strbuf *text, const char *path)
-{
-        for (const char *p = path; *p; p++) {
-                if (isgraph((unsigned char)*p) ? strchr("\\$#", *p) != NULL : isascii(*p))
-                        strbuf_printf(text, "\\%03o", (unsigned int)(unsigned char)*p);
-                else
-                        strbuf_append_char(text, *p);
-        }
-}
-
 /* The volumes as paths below the root, sorted. The root itself is there anyway: left out. */
 static int normalize_volumes(const struct image_config *config, struct strlist *paths,
                              struct error *err)
@@ -149,9 +135,9 @@ int image_write_fstab(const struct image_config *config, struct strbuf *text, st
                 if (i > 0 && strcmp(paths.items[i], paths.items[i - 1]) == 0)
                         continue;
                 strbuf_append(text, "${ENROOT_ROOTFS}/");
-                append_fstab_path(text, paths.items[i]);
+                strbuf_append_fstab(text, paths.items[i]);
                 strbuf_append(text, " /");
-                append_fstab_path(text, paths.items[i]);
+                strbuf_append_fstab(text, paths.items[i]);
                 strbuf_append(text, " none x-create=dir,bind,rw,nosuid,nodev\n");
         }
         return text->failed ? error_no_memory(err) : 0;

@@ -78,13 +78,10 @@ int mount_plan_add_word(struct mount_plan *plan, const char *word, struct error 
 
 /*
  * Append an entry from one fstab line written by the program itself (printf style).
- * Paths that may hold blanks go through mount_escape; ${VAR} is not replaced.
+ * Paths that may hold blanks go through strbuf_append_fstab; ${VAR} is not replaced.
  */
 int mount_plan_add_line(struct mount_plan *plan, struct error *err, const char *fmt, ...)
         __attribute__((format(printf, 3, 4)));
-
-/* Append text to *to as one field of an fstab line, with \ooo escapes. 0, or -1 without memory. */
-int mount_escape(struct strbuf *to, const char *text);
 
 /* One entry as an fstab line, no newline, for --dry-run and messages. 0, or -1 without memory. */
 int mount_entry_print(const struct mount_entry *entry, struct strbuf *text);

@@ -224,7 +224,7 @@ void options_print(const struct mount_entry *entry, struct strbuf *text)
         }
         if (entry->data) {
                 strbuf_append(text, separator);
-                mount_escape(text, entry->data);
+                strbuf_append_fstab(text, entry->data);
         } else if (!separator[0]) {
                 strbuf_append(text, "defaults");
         }

@@ -77,6 +77,19 @@ int strbuf_printf(struct strbuf *buf, const char *fmt, ...)
         return 0;
 }
 
+int strbuf_append_fstab(struct strbuf *buf, const char *text)
+{
+        for (; *text; text++) {
+                unsigned char c = (unsigned char)*text;
+
+                if (c <= ' ' || c == 0x7f || strchr("\\#$", c))
+                        strbuf_printf(buf, "\\%03o", (unsigned int)c);
+                else
+                        strbuf_append_char(buf, *text);
+        }
+        return buf->failed ? -1 : 0;
+}
+
 void strbuf_reset(struct strbuf *buf)
 {
         buf->length = 0;

@@ -34,6 +34,13 @@ int strbuf_append_mem(struct strbuf *buf, const void *data, size_t size);
 int strbuf_append_char(struct strbuf *buf, char c);
 int strbuf_printf(struct strbuf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/*
+ * Append text as one field of fstab(5): blanks and control characters, and the
+ * backslash, '#' (a comment) and '$' (a variable), as octal escapes. Bytes above 127 are
+ * names' own. Returns as the others.
+ */
+int strbuf_append_fstab(struct strbuf *buf, const char *text);
+
 /* Make the length zero and keep the memory. */
 void strbuf_reset(struct strbuf *buf);
 

@@ -339,7 +339,7 @@ static void test_built_in_lines(void **state)
         struct error err = ERROR_INIT;
 
         (void)state;
-        assert_int_equal(mount_escape(&path, "/home/a b/$x"), 0);
+        assert_int_equal(strbuf_append_fstab(&path, "/home/a b/$x"), 0);
         assert_int_equal(mount_plan_add_line(&plan, &err, "%s %s none bind,pass=%d", path.data,
                                              path.data, 1),
                          -1);
