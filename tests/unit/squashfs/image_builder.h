@@ -40,3 +40,6 @@ void builder_end(struct image_builder *builder);
 
 /* size bytes that compress by about a half; equal for equal seeds. malloc'd. */
 void *make_content(size_t size, unsigned int seed);
+
+/* Run another program, argv[0], without its output. Its exit status, or -1. */
+int run_quietly(const char *const *argv);

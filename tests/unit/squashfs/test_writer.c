@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,7 +14,6 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -35,34 +33,16 @@
 
 #define BLOCK ((size_t)128 << 10)
 
-extern char **environ;
-
 static char scratch[] = "/tmp/enroot-test-writer-XXXXXX";
 static char image[64], other[64], target[64];
 static bool have_unsquashfs, have_mount;
 
 /* ---- programs ---- */
 
-static int run(const char *const *argv)
-{
-        posix_spawn_file_actions_t actions;
-        int status;
-        pid_t pid;
-
-        posix_spawn_file_actions_init(&actions);
-        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-        posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-        status = posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)argv, environ);
-        posix_spawn_file_actions_destroy(&actions);
-        if (status != 0 || waitpid(pid, &status, 0) < 0 || !WIFEXITED(status))
-                return -1;
-        return WEXITSTATUS(status);
-}
-
 static bool mount_image(const char *path)
 {
-        return run((const char *[]){ "mount", "-t", "squashfs", "-o", "loop,ro", path, target,
-                                     NULL }) == 0;
+        return run_quietly((const char *[]){ "mount", "-t", "squashfs", "-o", "loop,ro", path,
+                                             target, NULL }) == 0;
 }
 
 static void unmount_image(void)
@@ -75,7 +55,7 @@ static void extract(const char *path)
         struct error err = ERROR_INIT;
 
         assert_int_equal(path_remove_tree(AT_FDCWD, target, &err), 0);
-        if (run((const char *[]){ "unsquashfs", "-no-xattrs", "-n", "-d", target, path, NULL }) !=
+        if (run_quietly((const char *[]){ "unsquashfs", "-no-xattrs", "-n", "-d", target, path, NULL }) !=
             0)
                 fail_msg("unsquashfs cannot extract the image");
 }
@@ -94,7 +74,7 @@ static int set_up(void **state)
         if (mkdir(target, 0755) < 0)
                 return -1;
 
-        have_unsquashfs = run((const char *[]){ "unsquashfs", "-version", NULL }) >= 0;
+        have_unsquashfs = run_quietly((const char *[]){ "unsquashfs", "-version", NULL }) >= 0;
         builder_start(&builder, image, "-comp gzip");
         builder_finish(&builder);
         builder_end(&builder);
@@ -414,7 +394,7 @@ static void test_stats(void **state)
 
 static bool same_files(const char *a, const char *b)
 {
-        return run((const char *[]){ "cmp", a, b, NULL }) == 0;
+        return run_quietly((const char *[]){ "cmp", a, b, NULL }) == 0;
 }
 
 static void test_same_bytes(void **state)

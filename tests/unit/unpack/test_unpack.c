@@ -7,7 +7,6 @@
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,8 +27,6 @@
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/path.h"
-
-extern char **environ;
 
 static char scratch[] = "/tmp/enroot-test-unpack-XXXXXX";
 static char image_path[64], second_path[64], target[64];
@@ -158,22 +155,6 @@ static void test_shared_file(void **state)
 
 /* ---- images of other tools ---- */
 
-static int run(const char *const *argv)
-{
-        posix_spawn_file_actions_t actions;
-        int status;
-        pid_t pid;
-
-        posix_spawn_file_actions_init(&actions);
-        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-        posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-        status = posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)argv, environ);
-        posix_spawn_file_actions_destroy(&actions);
-        if (status != 0 || waitpid(pid, &status, 0) < 0 || !WIFEXITED(status))
-                return -1;
-        return WEXITSTATUS(status);
-}
-
 static void expect_readable(const char *const *argv)
 {
         auto_squashfs_image struct squashfs_image *image = NULL;
@@ -181,7 +162,7 @@ static void expect_readable(const char *const *argv)
         struct error err = ERROR_INIT;
 
         (void)unlink(second_path);
-        if (run(argv) != 0) {
+        if (run_quietly(argv) != 0) {
                 print_message("skipped: %s\n", argv[0]);
                 return;
         }
