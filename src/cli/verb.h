@@ -1,0 +1,46 @@
+/*
+ * A verb of the command line: its options, its words, and what runs it. Each verb has
+ * a file of its own, verb_NAME.c, that owns the values of its options; verbs.c lists
+ * them in the order in which the help names them.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "cli/options.h"
+#include "commands/commands.h"
+
+struct verb {
+        const char *name;
+        const char *words; /* how the help names what follows the options */
+        const char *summary;
+        const char *details; /* paragraphs of the help between summary and options; NULL: none */
+        const struct option *options;
+        int least, most;  /* number of words; most -1: no limit */
+        bool cancellable; /* writes files: Ctrl-C cleans up, progress is shown */
+
+        /* Options that change the configuration; called once it is loaded. NULL: none do. */
+        void (*configure)(struct config *config);
+
+        /* words: the NULL-terminated rest of the command line. 0, or -1 with *err. */
+        int (*run)(const struct command_context *context, char **words, struct error *err);
+};
+
+#define HELP_OPTION                                                                                \
+        {                                                                                          \
+                'h', "help", NULL, "Show this help", OPTION_HELP, NULL                             \
+        }
+#define END_OPTION                                                                                 \
+        {                                                                                          \
+                0, NULL, NULL, NULL, OPTION_FLAG, NULL                                             \
+        }
+
+extern const struct verb verb_create, verb_import, verb_info, verb_list, verb_remove, verb_start,
+        verb_version;
+
+extern const struct verb *const verbs[];
+extern const size_t verb_count;
+
+/* NULL when there is none of that name. */
+const struct verb *verb_find(const char *name);

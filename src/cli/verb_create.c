@@ -1,0 +1,38 @@
+#include "cli/verb.h"
+
+static struct {
+        const char *name;
+        bool force;
+} values;
+
+static const struct option options[] = {
+        { 'n', "name", "NAME", "Name of the container (defaults to \"IMAGE\")", OPTION_TEXT,
+          &values.name },
+        { 'f', "force", NULL, "Replace an existing container", OPTION_FLAG, &values.force },
+        HELP_OPTION,
+        END_OPTION,
+};
+
+static void configure(struct config *config)
+{
+        config->force_override |= values.force;
+}
+
+static int run(const struct command_context *context, char **words, struct error *err)
+{
+        struct create_arguments arguments = { .image = words[0], .name = values.name };
+
+        return command_create(context, &arguments, err);
+}
+
+const struct verb verb_create = {
+        .name = "create",
+        .words = "IMAGE",
+        .summary = "Create a container from an image file.",
+        .options = options,
+        .least = 1,
+        .most = 1,
+        .cancellable = true,
+        .configure = configure,
+        .run = run,
+};

@@ -1,0 +1,17 @@
+#include "cli/verb.h"
+
+static const struct option options[] = { HELP_OPTION, END_OPTION };
+
+static int run(const struct command_context *context, char **words, struct error *err)
+{
+        (void)words;
+        return command_info(context, stdout, err);
+}
+
+const struct verb verb_info = {
+        .name = "info",
+        .words = "",
+        .summary = "Show the configuration and where each value comes from.",
+        .options = options,
+        .run = run,
+};
