@@ -136,20 +136,24 @@ static int add_configuration(struct pipeline *pipeline, int64_t mtime, struct er
         const struct image_config *config = source_config(pipeline->source);
         auto_strbuf struct strbuf rc = STRBUF_INIT, rc_local = STRBUF_INIT;
         auto_strbuf struct strbuf fstab = STRBUF_INIT, environment = STRBUF_INIT;
+        const struct image_record *record = source_record(pipeline->source);
+        auto_strbuf struct strbuf record_text = STRBUF_INIT;
 
-        if (image_write_rc(config, source_provenance(pipeline->source), &rc, err) < 0 ||
+        if (image_write_rc(config, record->provenance, &rc, err) < 0 ||
             image_write_rc_local(&rc_local, err) < 0 ||
             image_write_fstab(config, &fstab, err) < 0 ||
-            image_write_environment(config, &environment, err) < 0)
+            image_write_environment(config, &environment, err) < 0 ||
+            image_record_write(record, &record_text, err) < 0)
                 return error_prefix(err, "image configuration");
-        if (rc.length + fstab.length + environment.length > CONFIGURATION_LIMIT)
+        if (rc.length + fstab.length + environment.length + record_text.length > CONFIGURATION_LIMIT)
                 return error_set(err, EFBIG, "image configuration: too large");
 
         if (tree_begin_layer(pipeline->tree, err) < 0 ||
             add_file(pipeline, "etc/rc", &rc, mtime, err) < 0 ||
             add_file(pipeline, "etc/rc.local", &rc_local, mtime, err) < 0 ||
             add_file(pipeline, "etc/fstab", &fstab, mtime, err) < 0 ||
-            add_file(pipeline, "etc/environment", &environment, mtime, err) < 0)
+            add_file(pipeline, "etc/environment", &environment, mtime, err) < 0 ||
+            add_file(pipeline, IMAGE_RECORD_PATH, &record_text, mtime, err) < 0)
                 return -1;
         return 0;
 }
@@ -223,7 +227,7 @@ static int merge_entries(struct pipeline *pipeline, struct layer *layer, struct 
 /* Start the decompression of a layer, 0 being the top one, in a thread of its own. */
 static struct stream *open_layer(struct pipeline *pipeline, size_t from_top, struct error *err)
 {
-        size_t index = source_layer_count(pipeline->source) - 1 - from_top;
+        size_t index = source_record(pipeline->source)->layer_count - 1 - from_top;
         struct stream *blob = source_layer(pipeline->source, index, err);
         struct stream *content = blob ? codec_open(blob, err) : NULL;
 
@@ -233,7 +237,7 @@ static struct stream *open_layer(struct pipeline *pipeline, size_t from_top, str
 /* The next layer down; the ones below it are started as well. */
 static struct stream *next_layer(struct pipeline *pipeline, struct error *err)
 {
-        size_t total = source_layer_count(pipeline->source);
+        size_t total = source_record(pipeline->source)->layer_count;
         struct stream *next;
 
         while (pipeline->ahead_count < pipeline->ahead_limit && pipeline->opened < total) {
@@ -267,7 +271,7 @@ static int merge_stream(struct pipeline *pipeline, struct stream *content, struc
 
 static int merge_layers(struct pipeline *pipeline, struct error *err)
 {
-        size_t total = source_layer_count(pipeline->source);
+        size_t total = source_record(pipeline->source)->layer_count;
         struct report *report = pipeline->context->report;
 
         report->progress.layers_total = total;

@@ -150,6 +150,35 @@ int image_write_fstab(const struct image_config *config, struct strbuf *text,
 int image_write_environment(const struct image_config *config, struct strbuf *text,
                             struct error *err);                    /* /etc/environment */
 
+/* ---- what an import records in the image ---- */
+
+/* Below the rootfs; kept by create, export and bundle. */
+#define IMAGE_RECORD_PATH  "etc/enroot-image.json"
+#define IMAGE_RECORD_LIMIT (IMAGE_CONFIG_LIMIT + (1u << 20)) /* bytes */
+
+/*
+ * Where an image file or a container came from: what "start" needs when the image
+ * has no shell, and "inspect", "list", "export" and "import --ensure" tell from.
+ */
+struct image_record {
+        char *provenance;               /* canonical URI */
+        char digest[IMAGE_DIGEST_SIZE]; /* of the manifest; of the configuration where a
+                                           source has no manifest; "" when unknown */
+        struct image_descriptor *layers; /* bottom first, as the source stored them */
+        size_t layer_count;
+        char *config; /* the image's configuration, a JSON object; NULL when it has none */
+};
+
+void image_record_release(struct image_record *record);
+#define auto_image_record auto_cleanup(image_record_release)
+
+/* Append the record as a JSON document. config must have been parsed before. 0, or -1 with *err. */
+int image_record_write(const struct image_record *record, struct strbuf *text, struct error *err);
+
+/* The opposite; the document may have been changed by whoever changes the image. */
+int image_record_parse(const char *text, size_t length, struct image_record *ret,
+                       struct error *err);
+
 /* ---- small JSON documents of the registry protocol ---- */
 
 /*

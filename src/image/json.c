@@ -151,6 +151,11 @@ const struct json_node *json_node_at(const struct json_node *array, size_t index
         return node_of(json_array_get(value_of(array), index));
 }
 
+char *json_node_print(const struct json_node *node)
+{
+        return json_dumps(value_of(node), JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
 int json_node_keys(const struct json_node *object, struct strlist *keys, struct error *err)
 {
         /* The iterator takes a non-const object, which it does not change. */

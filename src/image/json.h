@@ -61,5 +61,8 @@ const char *json_node_string(const struct json_node *node);
 size_t json_node_count(const struct json_node *array);
 const struct json_node *json_node_at(const struct json_node *array, size_t index);
 
+/* The value as a document of its own, in one line. malloc'd, or NULL without memory. */
+char *json_node_print(const struct json_node *node);
+
 /* Append the keys of an object, NULL having none, to *keys and sort them. 0, or -1 with *err. */
 int json_node_keys(const struct json_node *object, struct strlist *keys, struct error *err);

@@ -153,31 +153,31 @@ static int parse_config_descriptor(const struct json_node *root, struct image_ma
         return check_config_type(manifest->config.media_type, err);
 }
 
-static int parse_layers(const struct json_node *root, struct image_manifest *manifest,
-                        struct error *err)
+int descriptors_parse(const struct json_node *root, const char *key,
+                      struct image_descriptor **ret, size_t *ret_count, struct error *err)
 {
-        const struct json_node *layers;
+        const struct json_node *array;
         size_t count;
 
-        if (json_node_member(root, "layers", JSON_NODE_ARRAY, &layers, err) < 0)
+        if (json_node_member(root, key, JSON_NODE_ARRAY, &array, err) < 0)
                 return -1;
-        if (!layers)
-                return error_set(err, EBADMSG, "the manifest has no \"layers\"");
-        count = json_node_count(layers);
+        if (!array)
+                return error_set(err, EBADMSG, "there is no \"%s\"", key);
+        count = json_node_count(array);
         if (count > IMAGE_LAYER_LIMIT)
                 return error_set(err, EMSGSIZE, "%zu layers are more than the limit of %u", count,
                                  IMAGE_LAYER_LIMIT);
         if (count == 0)
                 return 0;
 
-        manifest->layers = calloc(count, sizeof(*manifest->layers));
-        if (!manifest->layers)
+        *ret = calloc(count, sizeof(**ret));
+        if (!*ret)
                 return error_no_memory(err);
-        for (; manifest->layer_count < count; manifest->layer_count++) {
-                size_t i = manifest->layer_count;
+        for (; *ret_count < count; (*ret_count)++) {
+                size_t i = *ret_count;
 
-                if (descriptor_parse(json_node_at(layers, i), IMAGE_BLOB_LIMIT,
-                                     &manifest->layers[i], err) < 0)
+                if (descriptor_parse(json_node_at(array, i), IMAGE_BLOB_LIMIT, &(*ret)[i], err) <
+                    0)
                         return error_prefix(err, "layer %zu", i + 1);
         }
         return 0;
@@ -195,7 +195,7 @@ int image_manifest_parse(const char *text, size_t length, struct image_manifest 
         if (type != IMAGE_DOCUMENT_MANIFEST)
                 return error_set(err, EBADMSG, "the document is an index, not a manifest");
         if (parse_config_descriptor(root, &manifest, err) < 0 ||
-            parse_layers(root, &manifest, err) < 0)
+            descriptors_parse(root, "layers", &manifest.layers, &manifest.layer_count, err) < 0)
                 return -1;
         *ret = TAKE(manifest, (struct image_manifest){ .layers = NULL });
         return 0;

@@ -17,7 +17,7 @@
 struct docker_source {
         struct source base;
         struct image_reference ref;
-        struct image_manifest manifest;
+        struct image_descriptor config;
         struct report *report;
         struct registry *registry;
         struct store *store;
@@ -70,7 +70,7 @@ static void docker_close(struct source *base)
                 registry_close(source->registry);
         if (source->store)
                 store_close(source->store);
-        image_manifest_release(&source->manifest);
+        image_descriptor_release(&source->config);
         image_reference_release(&source->ref);
         source_release(base);
         free(source);
@@ -80,7 +80,7 @@ static struct stream *docker_layer(struct source *base, size_t index, struct err
 {
         struct docker_source *source = (struct docker_source *)base;
 
-        return blob_stream(blobs_find(&source->layers, source->manifest.layers[index].digest), err);
+        return blob_stream(blobs_find(&source->layers, base->record.layers[index].digest), err);
 }
 
 static int docker_verify(struct source *base, struct error *err)
@@ -103,7 +103,7 @@ static void cleanup_blobs(struct blobs *set)
 static int read_config(struct docker_source *source, const struct image_platform *platform,
                        struct error *err)
 {
-        const struct image_descriptor *descriptor = &source->manifest.config;
+        const struct image_descriptor *descriptor = &source->config;
         auto_cleanup(cleanup_blobs) struct blobs set = { .items = NULL };
         auto_free char *text = NULL;
         auto_stream struct stream *stream = NULL;
@@ -127,8 +127,10 @@ static int read_config(struct docker_source *source, const struct image_platform
         length = stream_read_full(stream, text, descriptor->size, err);
         if (length < 0)
                 return -1;
+        text[length] = '\0';
         if (image_config_parse(text, (size_t)length, &source->base.config, err) < 0)
                 return error_prefix(err, "configuration %s", descriptor->digest);
+        source->base.record.config = TAKE_PTR(text);
         return image_config_check_platform(&source->base.config, platform, err);
 }
 
@@ -153,8 +155,8 @@ static int start_layers(struct docker_source *source, struct error *err)
         uint64_t bytes;
         size_t missing;
 
-        if (blobs_init(&source->layers, source->store, report, source->manifest.layers,
-                       source->manifest.layer_count, err) < 0)
+        if (blobs_init(&source->layers, source->store, report, source->base.record.layers,
+                       source->base.record.layer_count, err) < 0)
                 return -1;
         missing = blobs_missing(&source->layers, &bytes);
         if (missing == 0) {
@@ -174,10 +176,13 @@ static int start_layers(struct docker_source *source, struct error *err)
 static int open_image(struct docker_source *source, const char *uri,
                       const struct source_options *options, struct error *err)
 {
+        struct image_record *record = &source->base.record;
+        struct image_manifest manifest = { .layers = NULL };
+
         if (image_reference_parse(uri, &source->ref, err) < 0)
                 return -1;
-        source->base.provenance = image_reference_uri(&source->ref);
-        if (!source->base.provenance)
+        record->provenance = image_reference_uri(&source->ref);
+        if (!record->provenance)
                 return error_no_memory(err);
         source->store = store_open(options->cache_path, err);
         if (!source->store)
@@ -185,12 +190,14 @@ static int open_image(struct docker_source *source, const char *uri,
         source->registry = registry_open(&source->ref, &options->registry, source->report, err);
         if (!source->registry)
                 return -1;
-        if (registry_resolve(source->registry, &options->platform, &source->manifest,
-                             source->base.digest, err) < 0)
+        if (registry_resolve(source->registry, &options->platform, &manifest, record->digest,
+                             err) < 0)
                 return -1;
-        source->base.layer_count = source->manifest.layer_count;
+        source->config = manifest.config;
+        record->layers = manifest.layers;
+        record->layer_count = manifest.layer_count;
         if (read_config(source, &options->platform, err) < 0)
-                return error_prefix(err, "%s", source->base.provenance);
+                return error_prefix(err, "%s", record->provenance);
         return start_layers(source, err);
 }
 

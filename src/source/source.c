@@ -35,7 +35,7 @@ void source_close(struct source *source)
 void source_release(struct source *source)
 {
         image_config_release(&source->config);
-        free(source->provenance);
+        image_record_release(&source->record);
 }
 
 const struct image_config *source_config(const struct source *source)
@@ -43,24 +43,14 @@ const struct image_config *source_config(const struct source *source)
         return &source->config;
 }
 
-const char *source_provenance(const struct source *source)
+const struct image_record *source_record(const struct source *source)
 {
-        return source->provenance;
-}
-
-const char *source_digest(const struct source *source)
-{
-        return source->digest;
-}
-
-size_t source_layer_count(const struct source *source)
-{
-        return source->layer_count;
+        return &source->record;
 }
 
 struct stream *source_layer(struct source *source, size_t index, struct error *err)
 {
-        if (index >= source->layer_count) {
+        if (index >= source->record.layer_count) {
                 error_set(err, EINVAL, "the image has no layer %zu", index);
                 return NULL;
         }

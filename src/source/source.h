@@ -37,12 +37,12 @@ static inline void cleanup_source(struct source **source)
 #define auto_source __attribute__((cleanup(cleanup_source)))
 
 const struct image_config *source_config(const struct source *source);
-const char *source_provenance(const struct source *source); /* canonical URI */
-const char *source_digest(const struct source *source);     /* of the manifest */
-size_t source_layer_count(const struct source *source);
+
+/* Provenance, digest, layers and the text of the configuration; complete once it is open. */
+const struct image_record *source_record(const struct source *source);
 
 /*
- * The blob of a layer, 0 being the bottom one, as a stream that can be read while
+ * The blob of a layer of the record, 0 being the bottom one, as a stream that can be read while
  * it still arrives. May be called again for a second pass. Close it before the
  * source. NULL with *err on failure.
  */

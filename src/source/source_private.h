@@ -10,9 +10,7 @@ struct source {
         void (*close)(struct source *source); /* releases the members below, too */
 
         struct image_config config;
-        char *provenance;
-        char digest[IMAGE_DIGEST_SIZE];
-        size_t layer_count;
+        struct image_record record;
 };
 
 /* Release what struct source itself holds. */

@@ -132,3 +132,9 @@ void json_write_bool(struct json_writer *writer, const char *key, bool value)
         begin_value(writer, key);
         (void)strbuf_append(writer->text, value ? "true" : "false");
 }
+
+void json_write_raw(struct json_writer *writer, const char *key, const char *json)
+{
+        begin_value(writer, key);
+        (void)strbuf_append(writer->text, json);
+}

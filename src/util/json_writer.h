@@ -39,4 +39,6 @@ void json_write_end(struct json_writer *writer);
 void json_write_text(struct json_writer *writer, const char *key,
                      const char *value); /* NULL: null */
 void json_write_number(struct json_writer *writer, const char *key, int64_t value);
+/* A value that is JSON already; it stands in the document as it is. */
+void json_write_raw(struct json_writer *writer, const char *key, const char *json);
 void json_write_bool(struct json_writer *writer, const char *key, bool value);

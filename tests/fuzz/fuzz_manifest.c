@@ -30,6 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         auto_image_descriptor struct image_descriptor descriptor = { .media_type = NULL };
         auto_image_manifest struct image_manifest manifest = { .layers = NULL };
         auto_image_config struct image_config config = { .os = NULL };
+        auto_image_record struct image_record record = { .provenance = NULL };
         auto_free char *message = NULL, *token = NULL;
         const char *text = (const char *)data;
         struct error err = ERROR_INIT;
@@ -39,6 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)image_document_type(text, size, NULL, &type, &err);
         (void)image_index_select(text, size, &platform, &descriptor, &err);
         (void)image_manifest_parse(text, size, &manifest, &err);
+        (void)image_record_parse(text, size, &record, &err);
         message = image_parse_registry_error(text, size);
         token = image_parse_token(text, size, &seconds, &err);
         if (image_config_parse(text, size, &config, &err) == 0) {

@@ -1,5 +1,6 @@
 """Import: access control, references, platforms, the cache."""
 import contextlib
+import json
 import os
 import pty
 import re
@@ -432,3 +433,8 @@ class TestOutput(ImportCase):
         listing = subprocess.run(["unsquashfs", "-l", "-d", "", path], stdout=subprocess.PIPE,
                                  check=True).stdout.decode()
         self.assertIn("/app/work dir", listing)
+        record = json.loads(read("etc/enroot-image.json"))
+        self.assertEqual("# enroot-provenance: " + record["provenance"], rc[0])
+        self.assertRegex(record["digest"], r"\Asha256:[0-9a-f]{64}\Z")
+        self.assertTrue(record["layers"])
+        self.assertEqual(record["config"]["config"]["WorkingDir"], "/app/work dir")

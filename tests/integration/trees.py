@@ -8,7 +8,7 @@ import stat
 import subprocess
 
 # Written by import (enroot-import(1)); no other tool makes these.
-ADDED = {b"etc/rc", b"etc/rc.local", b"etc/fstab", b"etc/environment"}
+ADDED = {b"etc/rc", b"etc/rc.local", b"etc/fstab", b"etc/environment", b"etc/enroot-image.json"}
 
 Node = collections.namedtuple(
     "Node", "kind mode uid gid size mtime content target xattrs names")

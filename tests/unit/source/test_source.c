@@ -237,8 +237,8 @@ static void assert_image(struct source *source)
 {
         struct error err = ERROR_INIT;
 
-        assert_int_equal(source_layer_count(source), LAYER_COUNT);
-        assert_string_equal(source_digest(source), image.manifest_digest);
+        assert_int_equal(source_record(source)->layer_count, LAYER_COUNT);
+        assert_string_equal(source_record(source)->digest, image.manifest_digest);
         assert_string_equal(source_config(source)->env.items[0], "A=b");
         for (size_t i = LAYER_COUNT; i-- > 0;)
                 assert_int_equal(read_layer(source, i, &err), 0);
@@ -261,7 +261,7 @@ static void test_import(void **state)
                 import_init(&import, flaws[i]);
                 source = open_source(&import);
                 assert_image(source);
-                assert_non_null(strstr(source_provenance(source), "#test/app:latest"));
+                assert_non_null(strstr(source_record(source)->provenance, "#test/app:latest"));
                 source_close(source);
                 /* The top layer first, which is the second one, too; nothing for an empty one. */
                 assert_int_equal(import.registry.order[0], 3);
