@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "host/host.h"
 #include "runtime/container.h"
 #include "util/path.h"
 
@@ -60,19 +61,7 @@ static int open_fuse(struct error *err)
         if (fd >= 0)
                 return fd;
         error_errno(err, "/dev/fuse");
-        switch (err->code) {
-        case EACCES:
-        case EPERM:
-                error_append(err, "; as root, give it the mode 0666 that the fuse3 package sets");
-                break;
-        case ENOENT:
-        case ENODEV:
-        case ENXIO:
-                error_append(err, "; as root, load the kernel module \"fuse\"");
-                break;
-        default:
-                break;
-        }
+        host_explain(HOST_FUSE_DEVICE, err);
         return error_append(err, ", or unpack the image with \"enroot create\" and start that");
 }
 
@@ -246,9 +235,7 @@ int image_mount(struct image_start *start, struct container *container, struct e
             mount_image(start, container, container->root_path, err) < 0)
                 return -1;
         if (mount_overlay(container->root_path, container->user_namespace, err) < 0)
-                return error_append(err, " (overlayfs in user namespaces needs Linux 5.11 or a "
-                                         "distribution's patch); unpack the image with \"enroot "
-                                         "create\" and start that");
+                return host_explain(HOST_OVERLAY, err);
         container->root.fd = open(container->root_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (container->root.fd < 0)
                 return error_errno(err, "%s", container->root_path);

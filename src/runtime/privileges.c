@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "host/host.h"
 #include "runtime/container.h"
 
 int privileges_drop_all(struct error *err)
@@ -30,9 +31,7 @@ int privileges_drop(const struct container *container, struct error *err)
         /* EINVAL: a kernel without cgroup namespaces. */
         if (unshare(CLONE_NEWCGROUP) < 0 && errno != EINVAL) {
                 error_errno(err, "cannot create a cgroup namespace");
-                if (err->code == ENOSPC)
-                        error_append(err, "; as root, raise the sysctl user.max_cgroup_namespaces");
-                return -1;
+                return host_explain(HOST_CGROUP_NAMESPACE, err);
         }
         if (container->identity.uid != 0)
                 return privileges_drop_all(err);

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "host/host.h"
 #include "runtime/container.h"
 
 static struct sock_filter instructions[] = {
@@ -34,7 +35,5 @@ int seccomp_install(struct error *err)
             prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0)
                 return 0;
         error_errno(err, "cannot install the seccomp filter");
-        if (err->code == EINVAL || err->code == ENOSYS)
-                error_append(err, "; the kernel needs CONFIG_SECCOMP_FILTER");
-        return -1;
+        return host_explain(HOST_SECCOMP, err);
 }
