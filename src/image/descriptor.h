@@ -2,7 +2,7 @@
 #pragma once
 
 #include "image/image.h"
-#include "image/json.h"
+#include "util/json.h"
 
 /*
  * Read {"mediaType", "digest", "size"}; anything else in it, "urls" above all, is

@@ -1,6 +1,6 @@
 /*
  * image/: what a container image is called and what its documents say. Pure: no
- * files, no network. The only user of the JSON library (json.c).
+ * files, no network.
  */
 #pragma once
 

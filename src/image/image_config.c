@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "image/json.h"
+#include "util/json.h"
 #include "image/platform.h"
 
 /* A string member as malloc'd memory; NULL when it is missing or empty. */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "image/descriptor.h"
-#include "image/json.h"
+#include "util/json.h"
 #include "image/platform.h"
 
 /* How well an entry of the index fits, from worst to best. */

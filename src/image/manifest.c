@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "image/descriptor.h"
-#include "image/json.h"
+#include "util/json.h"
 
 #define OCI_MANIFEST    "application/vnd.oci.image.manifest.v1+json"
 #define OCI_INDEX       "application/vnd.oci.image.index.v1+json"

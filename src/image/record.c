@@ -4,7 +4,7 @@
 
 #include "image/descriptor.h"
 #include "image/image.h"
-#include "image/json.h"
+#include "util/json.h"
 #include "util/json_writer.h"
 
 /* Of the document; a reader refuses what it does not know. */

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "image/json.h"
+#include "util/json.h"
 
 /* Token life time where a server names none (distribution, docs/spec/auth/token.md). */
 #define DEFAULT_TOKEN_SECONDS 60

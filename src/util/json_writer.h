@@ -1,6 +1,6 @@
 /*
  * JSON text (RFC 8259) for what "--json" prints, indented for people. Reading
- * documents is image/json.h.
+ * documents is util/json.h.
  *
  * A member of an object has a key, an item of an array has none (NULL). Text that
  * is not UTF-8, as file names may be, has U+FFFD for each byte that does not belong.

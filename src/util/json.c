@@ -1,4 +1,4 @@
-#include "image/json.h"
+#include "util/json.h"
 
 #include <errno.h>
 #include <jansson.h>
