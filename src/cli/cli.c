@@ -1,11 +1,11 @@
 #include "cli/cli.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/ending.h"
 #include "cli/messages.h"
 #include "cli/options.h"
 #include "cli/verb.h"
@@ -28,16 +28,6 @@ static void print_verb_usage(const struct verb *verb, FILE *out)
         if (verb->details)
                 fprintf(out, "\n%s", verb->details);
         option_table_print(verb->options, out);
-}
-
-/* Die from the signal that ended the work, so that a calling shell sees it. */
-static int finish_cancelled(void)
-{
-        int sig = cancel_signal();
-
-        (void)signal(sig, SIG_DFL);
-        (void)raise(sig);
-        return 128 + sig;
 }
 
 static int run_verb(const struct verb *verb, char **words, char **environment)
@@ -68,8 +58,8 @@ static int run_verb(const struct verb *verb, char **words, char **environment)
                 result = -1;
         }
         if (result < 0 && cancel_signal())
-                return finish_cancelled();
-        return result < 0 ? 1 : 0;
+                return ending_of_signal(cancel_signal());
+        return result < 0 ? 1 : result;
 }
 
 static int parse_and_run(const struct verb *verb, int argc, char **argv, char **environment)

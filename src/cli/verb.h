@@ -23,7 +23,10 @@ struct verb {
         /* Options that change the configuration; called once it is loaded. NULL: none do. */
         void (*configure)(struct config *config);
 
-        /* words: the NULL-terminated rest of the command line. 0, or -1 with *err. */
+        /*
+         * words: the NULL-terminated rest of the command line. Returns the exit status of the
+         * program, or -1 with *err, which makes it 1.
+         */
         int (*run)(const struct command_context *context, char **words, struct error *err);
 };
 

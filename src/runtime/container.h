@@ -79,6 +79,15 @@ int image_start_server(struct image_start *start, const struct container *contai
 /* Mount the image with a layer in memory on top, and open it as container->root. */
 int image_mount(struct image_start *start, struct container *container, struct error *err);
 
+/* ---- child.c: what only a child can do, as entering a process id namespace ---- */
+
+/*
+ * Fork. Returns 0 in the child, which goes on and dies with its parent. The parent
+ * passes signals, stops and the terminal on until the child has ended: 1 with the
+ * child's wait(2) status. -1 with *err; a child that gets it exits as its parent would.
+ */
+int child_continue(int *ret_status, struct error *err);
+
 /* ---- descriptors.c: what is open must not reach another program ---- */
 
 /* Close everything but the standard descriptors and those of the list, which is sorted. */
