@@ -16,8 +16,8 @@ static void print_usage(FILE *out)
         fprintf(out, "Usage: enroot COMMAND [ARG...]\n\n"
                      "Turn container images into unprivileged sandboxes.\n\n Commands:\n");
         for (size_t i = 0; i < verb_count; i++)
-                fprintf(out, "   %-8s %s\n", verbs[i]->name, verbs[i]->summary);
-        fprintf(out, "   %-8s %s\n\n\"enroot COMMAND --help\" tells more.\n", "help",
+                fprintf(out, "   %-13s %s\n", verbs[i]->name, verbs[i]->summary);
+        fprintf(out, "   %-13s %s\n\n\"enroot COMMAND --help\" tells more.\n", "help",
                 "Show this help.");
 }
 
@@ -86,20 +86,17 @@ static int parse_and_run(const struct verb *verb, int argc, char **argv, char **
 int cli_main(int argc, char **argv, char **environment)
 {
         const char *name = argc > 1 ? argv[1] : "";
-        const struct verb *verb = verb_find(name);
-        int status;
+        int count = 0;
+        const struct verb *verb = verb_find(argc > 1 ? argc - 1 : 0, argv + 1, &count);
 
-        if (verb) {
-                status = parse_and_run(verb, argc - 2, argv + 2, environment);
-        } else if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 ||
-                   strcmp(name, "-h") == 0) {
+        if (verb)
+                return parse_and_run(verb, argc - 1 - count, argv + 1 + count, environment);
+        if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
                 print_usage(stdout);
-                status = 0;
-        } else {
-                if (*name)
-                        fprintf(stderr, "enroot: unknown command: %s\n", name);
-                print_usage(stderr);
-                status = 1;
+                return 0;
         }
-        return status;
+        if (*name)
+                fprintf(stderr, "enroot: unknown command: %s\n", name);
+        print_usage(stderr);
+        return 1;
 }

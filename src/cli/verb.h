@@ -12,7 +12,7 @@
 #include "commands/commands.h"
 
 struct verb {
-        const char *name;
+        const char *name;  /* one word, or two with a blank between them */
         const char *words; /* how the help names what follows the options */
         const char *summary;
         const char *details; /* paragraphs of the help between summary and options; NULL: none */
@@ -45,5 +45,8 @@ extern const struct verb verb_create, verb_import, verb_info, verb_list, verb_re
 extern const struct verb *const verbs[];
 extern const size_t verb_count;
 
-/* NULL when there is none of that name. */
-const struct verb *verb_find(const char *name);
+/*
+ * The verb that a command line begins with, whose name is one word ("start") or two
+ * ("cache list"); NULL when there is none. *ret_count is the number of its words.
+ */
+const struct verb *verb_find(int argc, char *const *argv, int *ret_count);

@@ -11,10 +11,27 @@ const struct verb *const verbs[] = {
 
 const size_t verb_count = ARRAY_SIZE(verbs);
 
-const struct verb *verb_find(const char *name)
+/* How many words the command line and the name share, if that is all of the name; else 0. */
+static int match(const char *name, int argc, char *const *argv)
 {
-        for (size_t i = 0; i < verb_count; i++)
-                if (strcmp(verbs[i]->name, name) == 0)
+        for (int i = 0; i < argc; i++) {
+                size_t length = strcspn(name, " ");
+
+                if (strncmp(name, argv[i], length) != 0 || argv[i][length] != '\0')
+                        return 0;
+                if (name[length] == '\0')
+                        return i + 1;
+                name += length + 1;
+        }
+        return 0;
+}
+
+const struct verb *verb_find(int argc, char *const *argv, int *ret_count)
+{
+        for (size_t i = 0; i < verb_count; i++) {
+                *ret_count = match(verbs[i]->name, argc, argv);
+                if (*ret_count > 0)
                         return verbs[i];
+        }
         return NULL;
 }
