@@ -57,6 +57,9 @@ int rootfs_pivot(const struct container *container, struct error *err);
 
 /* ---- image.c ---- */
 
+/* Before the path of what was started, in the source of a root mount that is no bind. */
+#define ROOT_MOUNT_SOURCE "enroot:"
+
 /* An image file on its way to a rootfs. */
 struct image_start {
         int image_fd, fuse_fd;

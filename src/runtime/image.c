@@ -171,10 +171,23 @@ static int mount_at(const char *source, const char *target, const char *type, ui
 }
 
 /*
+ * What processes.c recognises the container's processes by, and what mount(8) shows
+ * inside: the source of the root mount. malloc'd, or NULL.
+ */
+static char *mount_source(const struct container *container)
+{
+        char *source;
+
+        return asprintf(&source, ROOT_MOUNT_SOURCE "%s", container->start->rootfs) < 0 ? NULL :
+                                                                                          source;
+}
+
+/*
  * Put the writable layer over the image. The current directory is the one that the
  * layers are in: overlay options know no safe way to write any path.
  */
-static int mount_overlay(const char *target, bool user_namespace, struct error *err)
+static int mount_overlay(const char *source, const char *target, bool user_namespace,
+                         struct error *err)
 {
         static const char plain[] = "lowerdir=lower,upperdir=upper,workdir=work,xino=off";
         static const char user[] = "lowerdir=lower,upperdir=upper,workdir=work,xino=off,userxattr";
@@ -183,11 +196,11 @@ static int mount_overlay(const char *target, bool user_namespace, struct error *
          * "userxattr" came with overlayfs in user namespaces (Linux 5.11). Older
          * kernels of Ubuntu and Debian allow the one without knowing the other.
          */
-        if (user_namespace && mount_at("overlay", target, "overlay", 0, user, err) == 0)
+        if (user_namespace && mount_at(source, target, "overlay", 0, user, err) == 0)
                 return 0;
         if (user_namespace && err->code != EINVAL)
                 return -1;
-        return mount_at("overlay", target, "overlay", 0, plain, err);
+        return mount_at(source, target, "overlay", 0, plain, err);
 }
 
 static int make_layers(const char *path, struct error *err)
@@ -205,7 +218,7 @@ static int make_layers(const char *path, struct error *err)
 
 /* Mount the image at lower and let the server go. */
 static int mount_image(const struct image_start *start, const struct container *container,
-                       const char *root_path, struct error *err)
+                       const char *source, const char *root_path, struct error *err)
 {
         auto_free char *lower = path_join(root_path, "lower");
         char data[256];
@@ -214,7 +227,7 @@ static int mount_image(const struct image_start *start, const struct container *
                 return error_no_memory(err);
         if (squashfs_fuse_mount_data(start->fuse_fd, container->identity.uid,
                                      container->identity.gid, data, sizeof(data), err) < 0 ||
-            mount_at("enroot", lower, "fuse", MS_RDONLY, data, err) < 0)
+            mount_at(source, lower, "fuse", MS_RDONLY, data, err) < 0)
                 return -1;
         if (send(start->go_fd, "", 1, MSG_NOSIGNAL) != 1)
                 return error_set(err, ECHILD, "the image's server ended early");
@@ -224,7 +237,10 @@ static int mount_image(const struct image_start *start, const struct container *
 int image_mount(struct image_start *start, struct container *container, struct error *err)
 {
         const char *runtime = container->config->runtime_path;
+        auto_free char *source = mount_source(container);
 
+        if (!source)
+                return error_no_memory(err);
         if (mount_at("tmpfs", runtime, "tmpfs", 0, "mode=700", err) < 0)
                 return -1;
         container->root_path = path_join(runtime, "overlay");
@@ -232,9 +248,9 @@ int image_mount(struct image_start *start, struct container *container, struct e
                 return error_no_memory(err);
         container->root.path = container->root_path;
         if (make_layers(container->root_path, err) < 0 ||
-            mount_image(start, container, container->root_path, err) < 0)
+            mount_image(start, container, source, container->root_path, err) < 0)
                 return -1;
-        if (mount_overlay(container->root_path, container->user_namespace, err) < 0)
+        if (mount_overlay(source, container->root_path, container->user_namespace, err) < 0)
                 return host_explain(HOST_OVERLAY, err);
         container->root.fd = open(container->root_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (container->root.fd < 0)
