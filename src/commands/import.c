@@ -1,318 +1,42 @@
 /*
- * import: a remote image becomes an image file in one pass, without extraction.
- *
- *      source (blobs as they arrive) → codec → layer → tree, top layer first
- *                                                        └→ squashfs writer → image
- *
- * The content of each visible file goes from the decompressor straight to the
- * writer; a file that an upper layer hides is skipped. Nothing gets the image's name
+ * import: a remote image becomes an image file in one pass, without extraction
+ * (pipeline.h), with the squashfs writer as the sink. Nothing gets the image's name
  * before every digest has matched.
  */
 #include "commands/commands.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "codec/codec.h"
-#include "image/image.h"
-#include "layer/layer.h"
-#include "source/source.h"
-#include "squashfs/squashfs.h"
-#include "tree/tree.h"
-#include "util/cancel.h"
-#include "util/io.h"
-#include "util/path.h"
-#include "util/temp_file.h"
+#include "commands/image_output.h"
+#include "commands/pipeline.h"
 
-/* How far a layer is decompressed ahead of the merge, and how many layers at most. */
-#define PREFETCH_BYTES  (16u << 20)
-#define PREFETCH_LAYERS 4
-
-#define CONFIGURATION_LIMIT (16u << 20)
-
-struct pipeline {
-        const struct command_context *context;
-        struct source *source;
-        struct tree *tree;
-        struct squashfs_writer *writer;
-
-        /* Layers whose decompression has been started, top first. */
-        struct stream *ahead[PREFETCH_LAYERS];
-        size_t ahead_limit, ahead_count;
-        size_t opened; /* layers opened so far, counted from the top */
-};
-
-/* Where the image goes: its directory, and its name there. */
-struct output {
-        char *path;
-        int dir_fd;
-        const char *name; /* inside path */
-};
-
-static void output_release(struct output *output)
-{
-        if (output->dir_fd >= 0)
-                (void)close(output->dir_fd);
-        free(output->path);
-}
-
-static int output_open(struct output *output, const struct import_arguments *arguments,
+static int open_output(struct image_output *output, const struct import_arguments *arguments,
                        struct error *err)
 {
-        char *slash;
+        auto_image_reference struct image_reference ref = { .user = NULL };
 
-        if (arguments->output) {
-                output->path = strdup(arguments->output);
-        } else {
-                auto_image_reference struct image_reference ref = { .user = NULL };
-
-                if (image_reference_parse(arguments->uri, &ref, err) < 0)
-                        return -1;
-                output->path = image_reference_file_name(&ref);
-        }
-        if (!output->path)
-                return error_no_memory(err);
-
-        slash = strrchr(output->path, '/');
-        output->name = slash ? slash + 1 : output->path;
-        if (*output->name == '\0')
-                return error_set(err, EISDIR, "--output %s names a directory", output->path);
-        if (slash && slash > output->path) {
-                *slash = '\0';
-                output->dir_fd = open(output->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-                if (output->dir_fd < 0)
-                        error_errno(err, "%s", output->path);
-                *slash = '/';
-        } else {
-                output->dir_fd = open(slash ? "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-                if (output->dir_fd < 0)
-                        error_errno(err, "current directory");
-        }
-        if (output->dir_fd < 0)
+        if (arguments->output)
+                return image_output_open(output, strdup(arguments->output), false, err);
+        if (image_reference_parse(arguments->uri, &ref, err) < 0)
                 return -1;
-        if (faccessat(output->dir_fd, output->name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-                return error_set(err, EEXIST,
-                                 "file already exists: %s (remove it, or give another name with "
-                                 "--output)",
-                                 output->path);
-        return 0;
+        return image_output_open(output, image_reference_file_name(&ref), false, err);
 }
 
-static int store_content(struct pipeline *pipeline, struct tree_inode *file, const char *content,
-                         struct error *err)
+/* ---- the writer as a sink ---- */
+
+static int begin_file(void *context, struct tree_inode *file, struct error *err)
 {
-        if (squashfs_writer_begin_file(pipeline->writer, file, err) < 0)
-                return -1;
-        if (file->meta.size > 0 &&
-            squashfs_writer_append(pipeline->writer, content, file->meta.size, 0, err) < 0)
-                return -1;
-        return squashfs_writer_end_file(pipeline->writer, err);
+        return squashfs_writer_begin_file(context, file, err);
 }
 
-/* Merge a file that this program writes itself. */
-static int add_file(struct pipeline *pipeline, const char *path, const struct strbuf *content,
-                    int64_t mtime, struct error *err)
+static int append(void *context, const void *data, size_t size, uint64_t offset, struct error *err)
 {
-        auto_cleanup(entry_release) struct entry entry = {
-                .path = strdup(path),
-                .meta = { .type = ENTRY_FILE, .mode = 0644, .mtime = mtime,
-                          .size = content->length },
-        };
-        struct tree_inode *file = NULL;
-
-        if (!entry.path)
-                return error_no_memory(err);
-        if (tree_add(pipeline->tree, &entry, &file, err) < 0)
-                return -1;
-        return file ? store_content(pipeline, file, strbuf_text(content), err) : 0;
+        return squashfs_writer_append(context, data, size, offset, err);
 }
 
-/* The files that make the image's configuration known at start: the topmost layer. */
-static int add_configuration(struct pipeline *pipeline, int64_t mtime, struct error *err)
+static int end_file(void *context, struct error *err)
 {
-        const struct image_config *config = source_config(pipeline->source);
-        auto_strbuf struct strbuf rc = STRBUF_INIT, rc_local = STRBUF_INIT;
-        auto_strbuf struct strbuf fstab = STRBUF_INIT, environment = STRBUF_INIT;
-        const struct image_record *record = source_record(pipeline->source);
-        auto_strbuf struct strbuf record_text = STRBUF_INIT;
-
-        if (image_write_rc(config, record->provenance, &rc, err) < 0 ||
-            image_write_rc_local(&rc_local, err) < 0 ||
-            image_write_fstab(config, &fstab, err) < 0 ||
-            image_write_environment(config, &environment, err) < 0 ||
-            image_record_write(record, &record_text, err) < 0)
-                return error_prefix(err, "image configuration");
-        if (rc.length + fstab.length + environment.length + record_text.length > CONFIGURATION_LIMIT)
-                return error_set(err, EFBIG, "image configuration: too large");
-
-        if (tree_begin_layer(pipeline->tree, err) < 0 ||
-            add_file(pipeline, "etc/rc", &rc, mtime, err) < 0 ||
-            add_file(pipeline, "etc/rc.local", &rc_local, mtime, err) < 0 ||
-            add_file(pipeline, "etc/fstab", &fstab, mtime, err) < 0 ||
-            add_file(pipeline, "etc/environment", &environment, mtime, err) < 0 ||
-            add_file(pipeline, IMAGE_RECORD_PATH, &record_text, mtime, err) < 0)
-                return -1;
-        return 0;
-}
-
-/*
- * The working directory, which need not exist in any layer, as the lowest layer:
- * there it cannot hide anything, and a link on the way to it stays a link.
- */
-static int add_working_dir(struct pipeline *pipeline, int64_t mtime, struct error *err)
-{
-        const char *working_dir = source_config(pipeline->source)->working_dir;
-        auto_strbuf struct strbuf path = STRBUF_INIT;
-        auto_cleanup(entry_release) struct entry entry = {
-                .meta = { .type = ENTRY_DIRECTORY, .mode = 0755, .mtime = mtime },
-        };
-        struct tree_inode *file = NULL;
-
-        if (!working_dir)
-                return 0;
-        if (path_normalize(working_dir, &path) < 0)
-                return error_set(err, ENAMETOOLONG, "working directory %.200s: name too long",
-                                 working_dir);
-        entry.path = strbuf_take(&path);
-        if (!entry.path)
-                return error_no_memory(err);
-        if (tree_begin_layer(pipeline->tree, err) < 0)
-                return -1;
-        return tree_add(pipeline->tree, &entry, &file, err);
-}
-
-static int store_file(struct pipeline *pipeline, struct layer *layer, struct tree_inode *file,
-                      struct error *err)
-{
-        struct report *report = pipeline->context->report;
-
-        if (squashfs_writer_begin_file(pipeline->writer, file, err) < 0)
-                return -1;
-        for (;;) {
-                const void *data = NULL;
-                uint64_t offset = file->meta.size; /* at the end: a hole may precede it */
-                ssize_t size = layer_read(layer, &data, &offset, err);
-
-                if (size < 0 || cancel_check(err) < 0)
-                        return -1;
-                if (squashfs_writer_append(pipeline->writer, data, (size_t)size, offset, err) < 0)
-                        return -1;
-                if (size == 0)
-                        return squashfs_writer_end_file(pipeline->writer, err);
-                report->progress.bytes_written += (uint64_t)size;
-        }
-}
-
-/* Merge every entry of a layer; layer is an open tar stream. */
-static int merge_entries(struct pipeline *pipeline, struct layer *layer, struct error *err)
-{
-        for (;;) {
-                auto_cleanup(entry_release) struct entry entry = { .path = NULL };
-                struct tree_inode *file = NULL;
-                int more = layer_next(layer, &entry, err);
-
-                if (more <= 0)
-                        return more;
-                if (tree_add(pipeline->tree, &entry, &file, err) < 0 || cancel_check(err) < 0)
-                        return -1;
-                pipeline->context->report->progress.entries++;
-                if (file && store_file(pipeline, layer, file, err) < 0)
-                        return -1;
-        }
-}
-
-/* Start the decompression of a layer, 0 being the top one, in a thread of its own. */
-static struct stream *open_layer(struct pipeline *pipeline, size_t from_top, struct error *err)
-{
-        size_t index = source_record(pipeline->source)->layer_count - 1 - from_top;
-        struct stream *blob = source_layer(pipeline->source, index, err);
-        struct stream *content = blob ? codec_open(blob, err) : NULL;
-
-        return content ? codec_prefetch(content, PREFETCH_BYTES, err) : NULL;
-}
-
-/* The next layer down; the ones below it are started as well. */
-static struct stream *next_layer(struct pipeline *pipeline, struct error *err)
-{
-        size_t total = source_record(pipeline->source)->layer_count;
-        struct stream *next;
-
-        while (pipeline->ahead_count < pipeline->ahead_limit && pipeline->opened < total) {
-                struct stream *stream = open_layer(pipeline, pipeline->opened, err);
-
-                if (!stream)
-                        return NULL;
-                pipeline->ahead[pipeline->ahead_count++] = stream;
-                pipeline->opened++;
-        }
-        next = pipeline->ahead[0];
-        pipeline->ahead_count--;
-        memmove(pipeline->ahead, pipeline->ahead + 1,
-                pipeline->ahead_count * sizeof(*pipeline->ahead));
-        return next;
-}
-
-static void close_ahead(struct pipeline *pipeline)
-{
-        for (size_t i = 0; i < pipeline->ahead_count; i++)
-                stream_close(pipeline->ahead[i]);
-}
-
-/* The stream then belongs to the layer. */
-static int merge_stream(struct pipeline *pipeline, struct stream *content, struct error *err)
-{
-        auto_layer struct layer *layer = content ? layer_open(content, err) : NULL;
-
-        return layer ? merge_entries(pipeline, layer, err) : -1;
-}
-
-static int merge_layers(struct pipeline *pipeline, struct error *err)
-{
-        size_t total = source_record(pipeline->source)->layer_count;
-        struct report *report = pipeline->context->report;
-
-        report->progress.layers_total = total;
-        for (size_t from_top = 0; from_top < total; from_top++) {
-                if (tree_begin_layer(pipeline->tree, err) < 0 ||
-                    merge_stream(pipeline, next_layer(pipeline, err), err) < 0)
-                        return error_prefix(err, "layer %zu of %zu", total - from_top, total);
-                if (tree_needs_rescan(pipeline->tree) &&
-                    (tree_begin_rescan(pipeline->tree, err) < 0 ||
-                     merge_stream(pipeline, open_layer(pipeline, from_top, err), err) < 0))
-                        return error_prefix(err, "layer %zu of %zu", total - from_top, total);
-                report->progress.layers_done++;
-        }
-        return 0;
-}
-
-static int merge_image(struct pipeline *pipeline, int64_t mtime, struct error *err)
-{
-        int result;
-
-        if (add_configuration(pipeline, mtime, err) < 0)
-                return -1;
-        result = merge_layers(pipeline, err);
-        close_ahead(pipeline);
-        if (result < 0 || add_working_dir(pipeline, mtime, err) < 0)
-                return -1;
-        return tree_finish(pipeline->tree, mtime, err);
-}
-
-static int parse_squash_options(const struct config *config, struct squashfs_options *options,
-                                struct report *report, struct error *err)
-{
-        if (squashfs_options_parse(config->squash_options, options, report, err) < 0)
-                return error_prefix(err, "ENROOT_SQUASH_OPTIONS");
-        if (options->processors == 0)
-                options->processors = config->max_processors;
-        if (config->has_source_date_epoch) {
-                options->has_mkfs_time = options->has_all_time = true;
-                options->mkfs_time = options->all_time = config->source_date_epoch;
-        }
-        return 0;
+        return squashfs_writer_end_file(context, err);
 }
 
 /* Merge the layers as they arrive, and write the image to fd. */
@@ -320,83 +44,36 @@ static int build_image(const struct command_context *context, struct source *sou
                        const struct squashfs_options *options, struct squashfs_stats *stats,
                        struct error *err)
 {
-        const struct config *config = context->config;
-        auto_tree struct tree *tree = NULL;
-        auto_squashfs_writer struct squashfs_writer *writer = NULL;
-        int64_t mtime = config->has_source_date_epoch ? config->source_date_epoch : 0;
+        auto_tree struct tree *tree = tree_new(err);
+        auto_squashfs_writer struct squashfs_writer *writer =
+                tree ? squashfs_writer_new(fd, options, err) : NULL;
+        const struct content_sink sink = { begin_file, append, end_file, writer };
 
-        tree = tree_new(err);
-        writer = tree ? squashfs_writer_new(fd, options, err) : NULL;
         if (!writer)
                 return -1;
-
-        struct pipeline pipeline = {
-                .context = context,
-                .source = source,
-                .tree = tree,
-                .writer = writer,
-                .ahead_limit = config->max_processors < PREFETCH_LAYERS ? config->max_processors
-                                                                        : PREFETCH_LAYERS,
-        };
-
-        if (merge_image(&pipeline, mtime, err) < 0 ||
+        if (pipeline_merge(context, source, tree, &sink, err) < 0 ||
             squashfs_writer_finish(writer, tree, stats, err) < 0)
                 return -1;
         return source_verify(source, err);
 }
 
-static void report_result(struct report *report, const char *path,
-                          const struct squashfs_stats *stats)
-{
-        report_info(report,
-                    "Created %s: %.1f MB (%.1f MB of content, %" PRIu64 " files, %" PRIu64
-                    " directories, %" PRIu64 " symbolic links, %" PRIu64 " hard links, %" PRIu64
-                    " duplicates)",
-                    path, (double)stats->image_bytes / 1e6, (double)stats->content_bytes / 1e6,
-                    stats->files, stats->directories, stats->symlinks, stats->hard_links,
-                    stats->duplicates);
-}
-
 int command_import(const struct command_context *context, const struct import_arguments *arguments,
                    struct error *err)
 {
-        const struct config *config = context->config;
-        auto_free char *credentials = path_join(config->config_path, ".credentials");
-        struct source_options options = {
-                .registry = {
-                        .allow_http = config->allow_http,
-                        .connect_timeout = config->connect_timeout,
-                        .transfer_timeout = config->transfer_timeout,
-                        .retries = config->transfer_retries,
-                        .max_connections = config->max_connections,
-                        .credentials_file = credentials,
-                        .environment = &config->environment,
-                },
-                .cache_path = config->cache_path,
-        };
-        auto_cleanup(output_release) struct output output = { .dir_fd = -1 };
-        auto_discard struct temp_file image = TEMP_FILE_INIT;
-        auto_source struct source *source = NULL;
-        struct squashfs_options squash = { .compressor = 0 };
+        auto_image_output struct image_output output = IMAGE_OUTPUT_INIT;
+        auto_remote_image struct remote_image image = REMOTE_IMAGE_INIT;
+        struct squashfs_options options = { .compressor = 0 };
         struct squashfs_stats stats = { 0 };
 
-        if (!credentials)
-                return error_no_memory(err);
-        if (parse_squash_options(config, &squash, context->report, err) < 0 ||
-            image_platform_parse(arguments->arch, &options.platform, err) < 0 ||
-            output_open(&output, arguments, err) < 0)
-                return -1;
-        if (temp_file_create(&image, output.dir_fd, output.name, 0644, err) < 0)
-                return error_prefix(err, "output file %s", output.path);
-
-        source = source_open(arguments->uri, &options, context->report, err);
-        if (!source)
+        if (image_output_options(context, &options, err) < 0 ||
+            open_output(&output, arguments, err) < 0 ||
+            remote_image_open(&image, context, arguments->uri, arguments->arch, err) < 0)
                 return -1;
         report_info(context->report, "Creating squashfs filesystem...");
-        if (build_image(context, source, image.fd, &squash, &stats, err) < 0)
+        if (build_image(context, image.source, output.file.fd, &options, &stats, err) < 0)
                 return error_prefix(err, "import %s to %s", arguments->uri, output.path);
-        if (temp_file_publish(&image, output.name, false, err) < 0)
-                return error_prefix(err, "output file %s", output.path);
-        report_result(context->report, output.path, &stats);
+        if (image_output_publish(&output, err) < 0)
+                return -1;
+        image_output_report(&output, &stats, context->report);
         return 0;
 }
