@@ -1,7 +1,7 @@
 #include "cli/verb.h"
 
 static struct {
-        bool root, writable;
+        bool root, writable, dry_run;
         const char *rc;
         struct strlist mounts, env;
 } values;
@@ -15,6 +15,8 @@ static const struct option options[] = {
         { 'w', "rw", NULL, "Make the root file system writable", OPTION_FLAG, &values.writable },
         { 'm', "mount", "FSTAB", "Mount something of the host: SRC[:DST[:TYPE[:OPTIONS]]]",
           OPTION_LIST, &values.mounts },
+        { 0, "dry-run", NULL, "Print what would be done, and do nothing", OPTION_FLAG,
+          &values.dry_run },
         HELP_OPTION,
         END_OPTION,
 };
@@ -33,6 +35,7 @@ static int run(const struct command_context *context, char **words, struct error
                 .mounts = &values.mounts,
                 .env = &values.env,
                 .command = words + 1,
+                .dry_run = values.dry_run ? stdout : NULL,
         };
         int result = command_start(context, &arguments, err);
 

@@ -45,9 +45,10 @@ struct start_arguments {
         const struct strlist *mounts; /* --mount words */
         const struct strlist *env;    /* --env words */
         char *const *command;         /* NULL-terminated; may be empty */
+        FILE *dry_run; /* NULL, or where to print what would be done instead of doing it */
 };
 
-/* Become the container's command. Returns only on failure. */
+/* Become the container's command. Returns only on failure, and after a dry run. */
 int command_start(const struct command_context *context, const struct start_arguments *arguments,
                   struct error *err);
 

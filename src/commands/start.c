@@ -34,6 +34,16 @@ static int is_image(const char *target, struct error *err)
         return image;
 }
 
+static int print_plan(const struct command_context *context, const struct runtime_start *start,
+                      FILE *out, struct error *err)
+{
+        auto_strbuf struct strbuf text = STRBUF_INIT;
+        int result = runtime_print_plan(start, context->config, context->report, &text, err);
+
+        (void)fputs(strbuf_text(&text), out);
+        return result;
+}
+
 int command_start(const struct command_context *context, const struct start_arguments *arguments,
                   struct error *err)
 {
@@ -68,5 +78,7 @@ int command_start(const struct command_context *context, const struct start_argu
                                          target, data_path);
         }
         start.rootfs = rootfs;
+        if (arguments->dry_run)
+                return print_plan(context, &start, arguments->dry_run, err);
         return runtime_start(&start, context->config, context->report, err);
 }

@@ -1,29 +1,17 @@
 /*
- * The built-in hooks and what they share. Each returns 0, or -1 with *err.
+ * The built-in hooks and what they share. Each adds to a plan, and returns 0, or -1 with
+ * *err.
  */
 #pragma once
 
 #include "hooks/hooks.h"
 
-int hook_aptfix(struct hook_context *context, struct error *err);
-int hook_cgroups(struct hook_context *context, struct error *err);
-int hook_devices(struct hook_context *context, struct error *err);
-int hook_home(struct hook_context *context, struct error *err);
-int hook_localtime(struct hook_context *context, struct error *err);
-int hook_shadow(struct hook_context *context, struct error *err);
-
-/*
- * Make a file below the rootfs hold the text. Nothing is written when it does
- * already: most starts find everything in place, and a shared rootfs stays untouched.
- */
-int hook_write_file(struct hook_context *context, const char *path, const char *text, size_t length,
-                    struct error *err);
-
-/*
- * Turn a failure to write into a warning when the rootfs is simply not the user's
- * to change (a read-only or foreign file system): 0 then, -1 for other errors.
- */
-int hook_tolerate_read_only(struct hook_context *context, struct error *err);
+int hook_aptfix(struct hook_context *context, struct hook_plan *plan, struct error *err);
+int hook_cgroups(struct hook_context *context, struct hook_plan *plan, struct error *err);
+int hook_devices(struct hook_context *context, struct hook_plan *plan, struct error *err);
+int hook_home(struct hook_context *context, struct hook_plan *plan, struct error *err);
+int hook_localtime(struct hook_context *context, struct hook_plan *plan, struct error *err);
+int hook_shadow(struct hook_context *context, struct hook_plan *plan, struct error *err);
 
 /*
  * The user on the host, by number alone: from /etc/passwd, else from the name

@@ -174,7 +174,7 @@ int cgroups_plan(const char *cgroup, const char *mountinfo, unsigned int up,
         return mount_plan_append(plan, &whole);
 }
 
-int hook_cgroups(struct hook_context *context, struct error *err)
+int hook_cgroups(struct hook_context *context, struct hook_plan *plan, struct error *err)
 {
         auto_strbuf struct strbuf cgroup = STRBUF_INIT, mountinfo = STRBUF_INIT;
         /* Slurm gives each task a cgroup below the step's; the step's is what its tasks share. */
@@ -185,7 +185,7 @@ int hook_cgroups(struct hook_context *context, struct error *err)
         if (io_read_file(-1, "/proc/self/mountinfo", PROC_FILE_LIMIT, &mountinfo, err) < 0)
                 return -1;
         if (cgroups_plan(strbuf_text(&cgroup), strbuf_text(&mountinfo), step && *step ? 1 : 0,
-                         context->mounts) < 0)
+                         &plan->later) < 0)
                 return error_no_memory(err);
         return 0;
 }

@@ -2,14 +2,12 @@
  * 10-devices (RESTRICT_DEV): a private /dev with the harmless devices instead of
  * the host's. Carried out at once, because later hooks add devices to it.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "hooks/builtin.h"
-#include "util/path.h"
 
 static const char *const lines[] = {
         "none /dev none x-detach,nofail,silent",
@@ -31,11 +29,11 @@ static const char *const lines[] = {
 };
 
 static const struct {
-        const char *name, *target;
+        const char *path, *target;
 } links[] = {
-        { "fd", "/proc/self/fd" },       { "ptmx", "/dev/pts/ptmx" },
-        { "stdin", "/proc/self/fd/0" },  { "stdout", "/proc/self/fd/1" },
-        { "stderr", "/proc/self/fd/2" },
+        { "/dev/fd", "/proc/self/fd" },       { "/dev/ptmx", "/dev/pts/ptmx" },
+        { "/dev/stdin", "/proc/self/fd/0" },  { "/dev/stdout", "/proc/self/fd/1" },
+        { "/dev/stderr", "/proc/self/fd/2" },
 };
 
 /* The terminal that the user sits at is the console. Another container's terminal has no name. */
@@ -51,25 +49,23 @@ static int add_console(struct mount_plan *plan, struct error *err)
                                    terminal);
 }
 
-int hook_devices(struct hook_context *context, struct error *err)
+int hook_devices(struct hook_context *context, struct hook_plan *plan, struct error *err)
 {
-        auto_mount_plan struct mount_plan plan = MOUNT_PLAN_INIT;
-        auto_close int dev = -1;
-
         if (!context->config->restrict_dev)
                 return 0;
         for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
-                if (mount_plan_add_line(&plan, err, "%s", lines[i]) < 0)
+                if (mount_plan_add_line(&plan->now, err, "%s", lines[i]) < 0)
                         return -1;
-        if (add_console(&plan, err) < 0 ||
-            mount_plan_apply(&plan, &context->root, 0, 0, context->report, err) < 0)
+        if (add_console(&plan->now, err) < 0)
                 return -1;
-
-        dev = path_open_in_root(context->root.fd, "/dev", O_PATH | O_DIRECTORY, 0);
-        if (dev < 0)
-                return error_errno(err, "/dev");
         for (size_t i = 0; i < ARRAY_SIZE(links); i++)
-                if (symlinkat(links[i].target, dev, links[i].name) < 0)
-                        return error_errno(err, "/dev/%s", links[i].name);
+                if (change_list_add(&plan->changes,
+                                    &(struct change){
+                                            .kind = CHANGE_LINK,
+                                            .path = (char *)links[i].path,
+                                            .text = (char *)links[i].target,
+                                            .length = strlen(links[i].target),
+                                    }) < 0)
+                        return error_no_memory(err);
         return 0;
 }

@@ -10,7 +10,7 @@
 #include "env/env.h"
 #include "hooks/builtin.h"
 
-int hook_home(struct hook_context *context, struct error *err)
+int hook_home(struct hook_context *context, struct hook_plan *plan, struct error *err)
 {
         auto_account struct account account = { .name = NULL };
         const char *home = env_get(&context->config->environment, "HOME");
@@ -36,7 +36,7 @@ int hook_home(struct hook_context *context, struct error *err)
         }
         entry.source = (char *)home;
         entry.target = context->config->remap_root ? (char *)"/root" : (char *)home;
-        if (mount_plan_append(context->mounts, &entry) < 0 ||
+        if (mount_plan_append(&plan->later, &entry) < 0 ||
             env_set(context->environment, "HOME", entry.target) < 0)
                 return error_no_memory(err);
         return 0;

@@ -4,23 +4,58 @@
 #include <string.h>
 
 #include "hooks/builtin.h"
-#include "util/root_file.h"
+
+/* Every failure means that another start has written what it wants; few want different things. */
+#define PLAN_TRIES 10
 
 static const struct {
         const char *name;
-        int (*run)(struct hook_context *context, struct error *err);
+        int (*plan)(struct hook_context *context, struct hook_plan *plan, struct error *err);
 } hooks[] = {
         { "10-aptfix", hook_aptfix },       { "10-cgroups", hook_cgroups },
         { "10-devices", hook_devices },     { "10-home", hook_home },
         { "10-localtime", hook_localtime }, { "10-shadow", hook_shadow },
 };
 
-int hooks_run_builtin(struct hook_context *context, struct error *err)
+static void plan_release(struct hook_plan *plan)
 {
-        for (size_t i = 0; i < ARRAY_SIZE(hooks); i++)
-                if (hooks[i].run(context, err) < 0)
+        mount_plan_release(&plan->now);
+        change_list_release(&plan->changes);
+        mount_plan_release(&plan->later);
+}
+
+/* Plan one hook and have it visited. */
+static int visit_hook(size_t index, struct hook_context *context, hook_visit visit,
+                      void *visit_context, struct error *err)
+{
+        auto_cleanup(plan_release) struct hook_plan plan = { .name = hooks[index].name };
+
+        if (hooks[index].plan(context, &plan, err) < 0)
+                return -1;
+        return visit(visit_context, &plan, err);
+}
+
+int hooks_for_each_builtin(struct hook_context *context, hook_visit visit, void *visit_context,
+                           struct error *err)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(hooks); i++) {
+                int tries = 0, result;
+
+                do
+                        result = visit_hook(i, context, visit, visit_context, err);
+                while (result < 0 && err->code == EAGAIN && ++tries < PLAN_TRIES);
+                if (result < 0)
                         return error_prefix(err, "hook %s", hooks[i].name);
+        }
         return 0;
+}
+
+int hook_plan_apply(const struct hook_plan *plan, const struct mount_root *root,
+                    struct report *report, struct error *err)
+{
+        if (mount_plan_apply(&plan->now, root, 0, 0, report, err) < 0)
+                return -1;
+        return change_list_apply(&plan->changes, root->fd, report, err);
 }
 
 bool hooks_is_builtin(const char *name)
@@ -32,24 +67,4 @@ bool hooks_is_builtin(const char *name)
                         return true;
         }
         return false;
-}
-
-int hook_write_file(struct hook_context *context, const char *path, const char *text, size_t length,
-                    struct error *err)
-{
-        auto_strbuf struct strbuf old = STRBUF_INIT;
-
-        if (root_file_read(context->root.fd, path, ACCOUNT_FILE_LIMIT, &old, err) == 0 &&
-            old.length == length && memcmp(strbuf_text(&old), text, length) == 0)
-                return 0;
-        return root_file_replace(context->root.fd, path, text, length, 0644, err);
-}
-
-int hook_tolerate_read_only(struct hook_context *context, struct error *err)
-{
-        if (err->code != EROFS && err->code != EACCES && err->code != EPERM)
-                return -1;
-        report_warn(context->report, "%s (the container's root cannot be written; going on)",
-                    err->message);
-        return 0;
 }

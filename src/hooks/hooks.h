@@ -1,30 +1,51 @@
 /*
  * hooks/: the built-in hooks, one file each, in place of the scripts of the classic
- * tool. A hook only reads the host and writes below the rootfs, adds to the mount
- * plan and to the environment; it starts no process.
+ * tool. A hook only plans: it looks at the host and at the rootfs, and says which files
+ * of the rootfs it wants changed and what mounted. Its plan is carried out, or printed.
  */
 #pragma once
 
 #include <sys/types.h>
 
 #include "config/config.h"
+#include "hooks/changes.h"
 #include "mount/mount.h"
 #include "util/error.h"
 #include "util/report.h"
+#include "util/root_view.h"
 #include "util/strlist.h"
 
 struct hook_context {
         const struct config *config;
-        struct mount_root root; /* the mounted rootfs, still writable */
+        const struct root_view *view; /* the rootfs */
         uid_t uid, uid_outside; /* of the user inside the container and on the host */
         gid_t gid, gid_outside;
-        struct mount_plan *mounts;   /* carried out after all hooks */
         struct strlist *environment; /* of the container */
         struct report *report;
 };
 
-/* Run every built-in hook in name order. Returns 0, or -1 with *err that names the hook. */
-int hooks_run_builtin(struct hook_context *context, struct error *err);
+/* What one hook wants done, in this order. Hooks change the environment themselves. */
+struct hook_plan {
+        const char *name;           /* "10-shadow" */
+        struct mount_plan now;      /* mounts that its changes and later hooks build on */
+        struct change_list changes; /* to files of the rootfs */
+        struct mount_plan later;    /* mounts for when all hooks are through */
+};
+
+/* What is done with each plan, which may be changed. Returns 0, or -1 with *err. */
+typedef int (*hook_visit)(void *context, struct hook_plan *plan, struct error *err);
+
+/*
+ * Plan every built-in hook, in name order, each when the one before it was visited. A
+ * visit that fails with EAGAIN gets a new plan. Returns 0, or -1 with *err that names
+ * the hook.
+ */
+int hooks_for_each_builtin(struct hook_context *context, hook_visit visit, void *visit_context,
+                           struct error *err);
+
+/* Carry out a plan but for its later mounts. Returns 0, or -1 with *err. */
+int hook_plan_apply(const struct hook_plan *plan, const struct mount_root *root,
+                    struct report *report, struct error *err);
 
 /* Whether a hook file of that name ("10-shadow.sh") only repeats what a built-in hook does. */
 bool hooks_is_builtin(const char *name);

@@ -7,19 +7,14 @@
  * to which APT would drop its privileges in vain.
  */
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
 #include "hooks/builtin.h"
 #include "util/io.h"
 #include "util/path.h"
-#include "util/root_file.h"
 
 #define PASSWD "/etc/passwd"
 #define GROUP  "/etc/group"
@@ -29,6 +24,7 @@
 
 struct shadow {
         struct hook_context *context;
+        struct hook_plan *plan;
         struct strbuf login_defs, useradd;
         struct account user;
 };
@@ -60,7 +56,9 @@ static void read_settings(struct shadow *shadow, const char *path, struct strbuf
 {
         struct error ignored = ERROR_INIT;
 
-        if (root_file_read(shadow->context->root.fd, path, ACCOUNT_FILE_LIMIT, text, &ignored) < 0)
+        const struct root_view *view = shadow->context->view;
+
+        if (view->read(view, path, ACCOUNT_FILE_LIMIT, text, &ignored) < 0)
                 strbuf_reset(text);
 }
 
@@ -117,19 +115,19 @@ __attribute__((format(printf, 2, 3))) static int add_line(struct strlist *lines,
         return strlist_append_owned(lines, line);
 }
 
-static int update(struct hook_context *context, const char *path, const struct strlist *lines,
+static int update(struct shadow *shadow, const char *path, const struct strlist *lines,
                   struct error *err)
 {
-        auto_strbuf struct strbuf old = STRBUF_INIT, merged = STRBUF_INIT;
+        auto_strbuf struct strbuf buffer = STRBUF_INIT, merged = STRBUF_INIT;
+        const char *old;
 
-        if (root_file_read(context->root.fd, path, ACCOUNT_FILE_LIMIT, &old, err) < 0 &&
-            err->code != ENOENT)
+        if (change_read(shadow->context->view, path, &buffer, &old, err) < 0)
                 return -1;
-        if (shadow_merge(strbuf_text(&old), lines, &merged) < 0)
+        if (shadow_merge(strbuf_text(&buffer), lines, &merged) < 0 ||
+            change_list_add_file(&shadow->plan->changes, path, old, buffer.length, merged.data,
+                                 merged.length) < 0)
                 return error_no_memory(err);
-        if (old.length == merged.length && memcmp(strbuf_text(&old), merged.data, old.length) == 0)
-                return 0;
-        return root_file_replace(context->root.fd, path, merged.data, merged.length, 0644, err);
+        return 0;
 }
 
 /* The number that unmapped ids are shown as, as text without a newline. */
@@ -151,17 +149,12 @@ static int overflow_id(const char *path, struct strbuf *ret, struct error *err)
 /* The user's shell where the image has it, else what its useradd would give. */
 static char *choose_shell(const struct shadow *shadow)
 {
-        const char *shell = shadow->user.shell;
-        auto_close int fd = path_open_in_root(shadow->context->root.fd, shell, O_PATH, 0);
-        struct stat st;
-
-        if (*shell == '/' && fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-            st.st_mode & 0111)
-                return strdup(shell);
+        if (root_view_is_executable(shadow->context->view, shadow->user.shell))
+                return strdup(shadow->user.shell);
         return setting(shadow, "SHELL", "/bin/sh");
 }
 
-static int write_accounts(struct shadow *shadow, struct error *err)
+static int plan_accounts(struct shadow *shadow, struct error *err)
 {
         const struct account *user = &shadow->user;
         auto_strlist struct strlist passwd = STRLIST_INIT, group = STRLIST_INIT;
@@ -185,9 +178,9 @@ static int write_accounts(struct shadow *shadow, struct error *err)
             add_line(&group, "%s:x:%u:", group_name, shadow->context->gid_outside) < 0)
                 return error_no_memory(err);
 
-        if (update(shadow->context, GROUP, &group, err) < 0)
+        if (update(shadow, GROUP, &group, err) < 0)
                 return -1;
-        return update(shadow->context, PASSWD, &passwd, err);
+        return update(shadow, PASSWD, &passwd, err);
 }
 
 /* ---- home and mailbox ---- */
@@ -201,37 +194,30 @@ static mode_t parse_umask(const char *text, mode_t fallback)
         return end == text || *end || value > 0777 ? fallback : (mode_t)value;
 }
 
-static int make_home(struct shadow *shadow, struct error *err)
+static int plan_home(struct shadow *shadow, struct error *err)
 {
-        const char *home = shadow->user.home;
-        int root = shadow->context->root.fd;
-        auto_close int present = path_open_in_root(root, home, O_PATH, 0);
-        auto_close int parent = -1;
+        struct change change = { .kind = CHANGE_HOME, .path = shadow->user.home };
         auto_free char *create = setting(shadow, "CREATE_HOME", "yes");
         auto_free char *skel = setting(shadow, "SKEL", "/etc/skel");
         auto_free char *mask = setting(shadow, "UMASK", "077");
-        char name[NAME_MAX + 1];
 
         if (!create || !skel || !mask)
                 return error_no_memory(err);
-        if (present >= 0 || *home != '/' || !is_yes(create))
+        if (*change.path != '/' || !is_yes(create) ||
+            root_view_exists(shadow->context->view, change.path))
                 return 0;
-
-        parent = root_file_open_parent(root, home, true, name);
-        if (parent < 0)
-                return error_errno(err, "%s", home);
-        if (skel_make_home(root, skel, parent, name, 0777 & ~parse_umask(mask, 077), err) < 0)
-                return error_prefix(err, "%s", home);
-        return 0;
+        change.text = skel;
+        change.length = strlen(skel);
+        change.mode = 0777 & ~parse_umask(mask, 077);
+        return change_list_add(&shadow->plan->changes, &change) < 0 ? error_no_memory(err) : 0;
 }
 
-static int make_mailbox(struct shadow *shadow, struct error *err)
+static int plan_mailbox(struct shadow *shadow, struct error *err)
 {
         auto_free char *create = setting(shadow, "CREATE_MAIL_SPOOL", "no");
         auto_free char *dir = setting(shadow, "MAIL_DIR", "/var/mail");
         auto_free char *path = NULL;
-        char name[NAME_MAX + 1];
-        auto_close int parent = -1;
+        struct change change = { .kind = CHANGE_EMPTY, .mode = 0660 };
 
         if (!create || !dir)
                 return error_no_memory(err);
@@ -240,22 +226,23 @@ static int make_mailbox(struct shadow *shadow, struct error *err)
         path = path_join(dir, shadow->user.name);
         if (!path)
                 return error_no_memory(err);
-        parent = root_file_open_parent(shadow->context->root.fd, path, true, name);
-        if (parent < 0 || (mknodat(parent, name, S_IFREG | 0660, 0) < 0 && errno != EEXIST))
-                return error_errno(err, "%s", path);
-        return 0;
+        if (root_view_exists(shadow->context->view, path))
+                return 0;
+        change.path = path;
+        return change_list_add(&shadow->plan->changes, &change) < 0 ? error_no_memory(err) : 0;
 }
 
-int hook_shadow(struct hook_context *context, struct error *err)
+int hook_shadow(struct hook_context *context, struct hook_plan *plan, struct error *err)
 {
-        auto_cleanup(shadow_release) struct shadow shadow = { .context = context };
+        auto_cleanup(shadow_release) struct shadow shadow = { .context = context, .plan = plan };
 
         if (hook_host_account(context, &shadow.user, err) < 0)
                 return -1;
         read_settings(&shadow, "/etc/login.defs", &shadow.login_defs);
         read_settings(&shadow, "/etc/default/useradd", &shadow.useradd);
-        if (write_accounts(&shadow, err) < 0 || make_home(&shadow, err) < 0 ||
-            make_mailbox(&shadow, err) < 0)
-                return hook_tolerate_read_only(context, err);
-        return 0;
+        if (plan_accounts(&shadow, err) < 0)
+                return change_tolerate(context->report, err);
+        if (plan_home(&shadow, err) < 0)
+                return -1;
+        return plan_mailbox(&shadow, err);
 }

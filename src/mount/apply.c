@@ -57,18 +57,29 @@ static const char *fd_path(int fd, char path[FD_PATH_SIZE])
 
 /* ---- sources and targets ---- */
 
+/* The path inside the root of a source that lies below it, or NULL. */
+static const char *path_below(const char *source, const char *root_path)
+{
+        size_t length = root_path ? strlen(root_path) : 0;
+
+        if (!root_path || strncmp(source, root_path, length) != 0 ||
+            (source[length] != '/' && source[length] != '\0'))
+                return NULL;
+        return source + length;
+}
+
 static int source_open(struct source *source, const struct mount_entry *entry,
                        const struct mount_root *root, struct error *err)
 {
-        size_t length = root->path ? strlen(root->path) : 0;
+        const char *inside;
 
         *source = (struct source){ .fd = -1, .path = entry->source };
         if (!entry->source)
                 return error_set(err, EINVAL, "no source");
-        if (!root->path || strncmp(entry->source, root->path, length) != 0 ||
-            (entry->source[length] != '/' && entry->source[length] != '\0'))
+        inside = path_below(entry->source, root->path);
+        if (!inside)
                 return 0;
-        source->fd = path_open_in_root(root->fd, entry->source + length, O_PATH, 0);
+        source->fd = path_open_in_root(root->fd, inside, O_PATH, 0);
         if (source->fd < 0)
                 return error_errno(err, "source");
         source->path = fd_path(source->fd, source->fd_path);
@@ -410,6 +421,28 @@ static int apply_entry(const struct mount_entry *entry, const struct mount_root 
         return apply_to_existing(entry, root, err);
 }
 
+/* Say which entry of which file failed. Always -1. */
+static int prefix_entry(const struct mount_entry *entry, struct error *err)
+{
+        error_prefix(err, "mount %s at %s", entry->source ? entry->source : "none", entry->target);
+        return entry->origin ? error_prefix(err, "%s", entry->origin) : -1;
+}
+
+int mount_plan_check(const struct mount_plan *plan, const char *root_path, struct error *err)
+{
+        for (size_t i = 0; i < plan->count; i++) {
+                const struct mount_entry *entry = &plan->entries[i];
+                bool has_path = (entry->bind && !entry->remount) || entry->move;
+
+                if (!has_path || entry->nofail || !entry->source ||
+                    path_below(entry->source, root_path) || access(entry->source, F_OK) == 0)
+                        continue;
+                error_errno(err, "source");
+                return prefix_entry(entry, err);
+        }
+        return 0;
+}
+
 int mount_plan_apply(const struct mount_plan *plan, const struct mount_root *root, int first,
                      int last, struct report *report, struct error *err)
 {
@@ -420,10 +453,7 @@ int mount_plan_apply(const struct mount_plan *plan, const struct mount_root *roo
                         continue;
                 if (apply_entry(entry, root, err) == 0)
                         continue;
-                error_prefix(err, "mount %s at %s", entry->source ? entry->source : "none",
-                             entry->target);
-                if (entry->origin)
-                        error_prefix(err, "%s", entry->origin);
+                prefix_entry(entry, err);
                 if (!entry->nofail)
                         return -1;
                 if (!entry->silent)

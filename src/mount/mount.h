@@ -37,7 +37,7 @@ struct mount_entry {
         bool bind, recursive, remount, move, detach;
         enum mount_create create;
         bool nofail, silent;
-        int pass;     /* fs_passno; -1: before hooks */
+        int pass;     /* fs_passno: lower ones first, negative ones before the hooks */
         char *origin; /* "FILE:LINE" or the --mount word, for messages */
 };
 
@@ -92,11 +92,27 @@ int mount_entry_print(const struct mount_entry *entry, struct strbuf *text);
  */
 int mount_plan_append(struct mount_plan *plan, const struct mount_entry *entry);
 
+/* Move all entries of one plan to the end of another. Returns 0, or -1 without memory. */
+int mount_plan_take(struct mount_plan *to, struct mount_plan *from);
+
+/*
+ * Bring the entries into the order in which they are carried out: by pass; where it is the
+ * same, as they were added. Returns 0, or -1 without memory.
+ */
+int mount_plan_sort(struct mount_plan *plan);
+
 /* The directory that targets are below. */
 struct mount_root {
         int fd;           /* O_PATH will do; opened in the current mount namespace */
         const char *path; /* where it is: sources below it are resolved inside it; NULL: none are */
 };
+
+/*
+ * Look whether every source is there, before anything is mounted: what an entry binds or
+ * moves, unless it is nofail or lies below root_path (NULL: nothing does), where earlier
+ * entries may make it. Returns 0, or -1 with *err naming source, target and origin.
+ */
+int mount_plan_check(const struct mount_plan *plan, const char *root_path, struct error *err);
 
 /*
  * Carry out the entries of a plan whose pass is between first and last, in order.

@@ -78,6 +78,54 @@ int mount_plan_append(struct mount_plan *plan, const struct mount_entry *entry)
         return 0;
 }
 
+int mount_plan_take(struct mount_plan *to, struct mount_plan *from)
+{
+        struct mount_entry *entries;
+
+        if (from->count == 0)
+                return 0;
+        entries = reallocarray(to->entries, to->count + from->count, sizeof(*entries));
+        if (!entries)
+                return -1;
+        memcpy(entries + to->count, from->entries, from->count * sizeof(*entries));
+        to->entries = entries;
+        to->count += from->count;
+        to->capacity = to->count;
+        free(from->entries);
+        *from = (struct mount_plan)MOUNT_PLAN_INIT;
+        return 0;
+}
+
+static int compare_passes(const void *a, const void *b)
+{
+        const struct mount_entry *first = *(const struct mount_entry *const *)a;
+        const struct mount_entry *second = *(const struct mount_entry *const *)b;
+
+        if (first->pass != second->pass)
+                return first->pass < second->pass ? -1 : 1;
+        return first < second ? -1 : 1; /* both of one array: where they stand */
+}
+
+int mount_plan_sort(struct mount_plan *plan)
+{
+        auto_free const struct mount_entry **order = calloc(plan->count + 1, sizeof(*order));
+        struct mount_entry *entries = calloc(plan->count + 1, sizeof(*entries));
+
+        if (!order || !entries) {
+                free(entries);
+                return -1;
+        }
+        for (size_t i = 0; i < plan->count; i++)
+                order[i] = &plan->entries[i];
+        qsort(order, plan->count, sizeof(*order), compare_passes);
+        for (size_t i = 0; i < plan->count; i++)
+                entries[i] = *order[i];
+        free(plan->entries);
+        plan->entries = entries;
+        plan->capacity = plan->count + 1;
+        return 0;
+}
+
 void field_unescape(char *field)
 {
         char *to = field;

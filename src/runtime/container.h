@@ -7,10 +7,12 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "hooks/hooks.h"
 #include "mount/mount.h"
 #include "runtime/runtime.h"
 #include "squashfs/squashfs.h"
 #include "util/cleanup.h"
+#include "util/root_view.h"
 
 struct identity {
         uid_t uid, uid_outside; /* inside the container and on the host */
@@ -26,9 +28,19 @@ struct container {
         bool user_namespace;        /* false only for a real root who is allowed to be one */
         struct mount_root root;     /* the mounted rootfs */
         char *root_path;            /* owns root.path */
+        struct root_view view;      /* of the rootfs, mounted or not */
         int rc_fd;                  /* content of --rc, or -1 */
         struct strlist environment; /* of the container */
 };
+
+#define CONTAINER_INIT(start_, config_, report_)                                                   \
+        {                                                                                          \
+                .start = (start_), .config = (config_), .report = (report_), .root = { .fd = -1 },  \
+                .rc_fd = -1,                                                                       \
+        }
+
+void container_release(struct container *container);
+#define auto_container auto_cleanup(container_release)
 
 /* ---- namespace.c ---- */
 
@@ -72,6 +84,9 @@ struct image_start {
 void image_start_release(struct image_start *start);
 #define auto_image_start auto_cleanup(image_start_release)
 
+/* Where an image will be the rootfs. malloc'd, or NULL without memory. */
+char *image_root_path(const struct config *config);
+
 /* Open and check the image, and make the runtime directory; still in the host's namespaces. */
 int image_open(struct image_start *start, const struct container *container, struct error *err);
 
@@ -90,6 +105,26 @@ int image_mount(struct image_start *start, struct container *container, struct e
  * child's wait(2) status. -1 with *err; a child that gets it exits as its parent would.
  */
 int child_continue(int *ret_status, struct error *err);
+
+/* Mounts with an fs_passno up to this one come before the hooks, the others after them. */
+#define PASS_LAST_BEFORE_HOOKS (-1)
+
+/* ---- prepare.c: what is known before anything is mounted ---- */
+
+/* Keep what --rc says in memory: its path means nothing inside, and it may be a pipe. */
+int prepare_rc(struct container *container, struct error *err);
+
+/* What files and options say of the environment. Needs container->view. */
+int prepare_environment(struct container *container, struct error *err);
+
+/*
+ * The mounts that are known before the hooks run: of the image, the site, the user and the
+ * command line. Needs container->view and container->root.path.
+ */
+int prepare_mounts(const struct container *container, struct mount_plan *plan, struct error *err);
+
+/* The hooks' look at the container. */
+struct hook_context prepare_hooks(struct container *container);
 
 /* ---- descriptors.c: what is open must not reach another program ---- */
 

@@ -39,6 +39,11 @@ void image_start_release(struct image_start *start)
                         (void)close(TAKE_FD(*fds[i]));
 }
 
+char *image_root_path(const struct config *config)
+{
+        return path_join(config->runtime_path, "overlay");
+}
+
 int image_open(struct image_start *start, const struct container *container, struct error *err)
 {
         const char *path = container->start->rootfs;
@@ -243,7 +248,7 @@ int image_mount(struct image_start *start, struct container *container, struct e
                 return error_no_memory(err);
         if (mount_at("tmpfs", runtime, "tmpfs", 0, "mode=700", err) < 0)
                 return -1;
-        container->root_path = path_join(runtime, "overlay");
+        container->root_path = image_root_path(container->config);
         if (!container->root_path)
                 return error_no_memory(err);
         container->root.path = container->root_path;

@@ -18,7 +18,6 @@
 #include "hooks/hooks.h"
 #include "runtime/container.h"
 #include "util/path.h"
-#include "util/root_file.h"
 
 #define RC_SCRIPT     "/etc/rc"
 #define DEFAULT_SHELL "/bin/sh"
@@ -46,7 +45,7 @@ static const char *read_text(const struct container *container, const char *path
 {
         struct error ignored = ERROR_INIT;
 
-        if (root_file_read(container->root.fd, path, ACCOUNT_FILE_LIMIT, text, &ignored) < 0)
+        if (container->view.read(&container->view, path, ACCOUNT_FILE_LIMIT, text, &ignored) < 0)
                 strbuf_reset(text);
         return strbuf_text(text);
 }
@@ -218,17 +217,6 @@ static int set_session(struct login *login, const struct container *container)
 
 /* ---- the program ---- */
 
-static bool is_executable(const struct container *container, const char *path)
-{
-        auto_close int fd = -1;
-        struct stat st;
-
-        if (!path || *path != '/')
-                return false;
-        fd = path_open_in_root(container->root.fd, path, O_PATH, 0);
-        return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_mode & 0111;
-}
-
 /* Whether a shell reads scripts in the language of sh(1). */
 static bool is_bourne_shell(const char *path)
 {
@@ -247,16 +235,10 @@ static const char *choose_shell(const struct login *login, const struct containe
 {
         const char *shell = env_get(&login->environment, "SHELL");
 
-        if (shell && (!script || is_bourne_shell(shell)) && is_executable(container, shell))
+        if (shell && (!script || is_bourne_shell(shell)) &&
+            root_view_is_executable(&container->view, shell))
                 return shell;
-        return is_executable(container, DEFAULT_SHELL) ? DEFAULT_SHELL : NULL;
-}
-
-static bool has_rc(const struct container *container)
-{
-        auto_close int fd = path_open_in_root(container->root.fd, RC_SCRIPT, O_PATH, 0);
-
-        return fd >= 0;
+        return root_view_is_executable(&container->view, DEFAULT_SHELL) ? DEFAULT_SHELL : NULL;
 }
 
 static size_t count_words(char *const *words)
@@ -302,7 +284,7 @@ static int choose_program(struct login *login, const struct container *container
 {
         static char rc_path[] = RC_SCRIPT, rc_fd_path[] = RC_FD_PATH, dash_c[] = "-c", sh[] = "sh";
         char *const *command = container->start->command;
-        bool script = container->rc_fd >= 0 || has_rc(container);
+        bool script = container->rc_fd >= 0 || root_view_exists(&container->view, RC_SCRIPT);
         bool one_line = !script && *command && strchr(*command, ' ');
         const char *shell = choose_shell(login, container, script || one_line);
         char *words[4] = { NULL };

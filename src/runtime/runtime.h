@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "util/error.h"
 #include "util/report.h"
+#include "util/strbuf.h"
 #include "util/strlist.h"
 
 struct runtime_start {
@@ -28,3 +29,12 @@ struct runtime_start {
  */
 int runtime_start(const struct runtime_start *start, const struct config *config,
                   struct report *report, struct error *err);
+
+/*
+ * Append to *text what a start would do: rootfs, namespaces and ids, mounts with their
+ * origin, hooks and their changes, environment and command. Needs no privilege, mounts
+ * nothing and changes nothing. Returns 0, or -1 with *err for what would stop the start;
+ * *text then holds the plan up to there.
+ */
+int runtime_print_plan(const struct runtime_start *start, const struct config *config,
+                       struct report *report, struct strbuf *text, struct error *err);

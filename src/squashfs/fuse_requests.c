@@ -52,34 +52,12 @@ static void reply_error(fuse_req_t request, const struct error *err)
         fuse_reply_err(request, err->code == EBADMSG ? EIO : err->code);
 }
 
-static mode_t type_bits(enum entry_type type)
-{
-        switch (type) {
-        case ENTRY_DIRECTORY:
-                return S_IFDIR;
-        case ENTRY_SYMLINK:
-                return S_IFLNK;
-        case ENTRY_FIFO:
-                return S_IFIFO;
-        case ENTRY_SOCKET:
-                return S_IFSOCK;
-        case ENTRY_CHAR_DEVICE:
-                return S_IFCHR;
-        case ENTRY_BLOCK_DEVICE:
-                return S_IFBLK;
-        case ENTRY_FILE:
-        case ENTRY_HARDLINK:
-                break;
-        }
-        return S_IFREG;
-}
-
 static void fill_attributes(const struct fuse_server *server, const struct inode *inode,
                             struct stat *ret)
 {
         *ret = (struct stat){
                 .st_ino = inode->number,
-                .st_mode = type_bits(inode->type) | inode->mode,
+                .st_mode = entry_type_bits(inode->type) | inode->mode,
                 .st_nlink = inode->links,
                 .st_uid = server->uid,
                 .st_gid = server->gid,
@@ -314,7 +292,7 @@ static int listing_visit(const struct squashfs_dirent *dirent, void *context, st
         struct listing *listing = context;
         /* Node 0 leaves it to a lookup to tell what is wrong with this inode. */
         struct fuse_entry_param entry = {
-                .attr = { .st_ino = dirent->inode, .st_mode = type_bits(dirent->type) },
+                .attr = { .st_ino = dirent->inode, .st_mode = entry_type_bits(dirent->type) },
         };
         struct inode inode;
 

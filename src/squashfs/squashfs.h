@@ -12,6 +12,7 @@
 #include "tree/tree.h"
 #include "util/error.h"
 #include "util/report.h"
+#include "util/root_view.h"
 
 /* ---- options, in mksquashfs' syntax ---- */
 
@@ -223,6 +224,9 @@ void squashfs_unmap(struct squashfs_image *image, struct squashfs_map *map);
 /* Read the image file itself, for extents of kind PLAIN. Returns 0, or -1 with *err. */
 int squashfs_read_plain(struct squashfs_image *image, void *buffer, size_t size,
                         uint64_t position, struct error *err);
+
+/* The image as a rootfs to look at, without a mount. It must outlive the view. */
+struct root_view squashfs_view(struct squashfs_image *image);
 
 /* ---- FUSE server ---- */
 

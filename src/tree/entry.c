@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static void xattr_list_release(struct xattr_list *list)
 {
@@ -89,4 +90,26 @@ int xattr_list_set(struct xattr_list *list, const char *name, const void *value,
         list->items = items;
         list->count++;
         return 0;
+}
+
+mode_t entry_type_bits(enum entry_type type)
+{
+        switch (type) {
+        case ENTRY_DIRECTORY:
+                return S_IFDIR;
+        case ENTRY_SYMLINK:
+                return S_IFLNK;
+        case ENTRY_FIFO:
+                return S_IFIFO;
+        case ENTRY_SOCKET:
+                return S_IFSOCK;
+        case ENTRY_CHAR_DEVICE:
+                return S_IFCHR;
+        case ENTRY_BLOCK_DEVICE:
+                return S_IFBLK;
+        case ENTRY_FILE:
+        case ENTRY_HARDLINK:
+                break;
+        }
+        return S_IFREG;
 }

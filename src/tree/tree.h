@@ -60,6 +60,9 @@ struct entry {
 void entry_release(struct entry *entry);
 void entry_meta_release(struct entry_meta *meta);
 
+/* S_IFREG and so on, of stat(2); a hard link counts as a file. */
+mode_t entry_type_bits(enum entry_type type);
+
 /* Insert a copy in order, replacing the value of an existing name. 0, or -1 without memory. */
 int xattr_list_set(struct xattr_list *list, const char *name, const void *value, size_t size);
 

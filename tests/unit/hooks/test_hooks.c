@@ -41,6 +41,8 @@ static void count_warning(struct report *report, enum report_level level, const 
 
 static struct report report = { .message = count_warning };
 static struct hook_context context;
+static struct mount_root root;
+static struct root_view view;
 
 /* scratch/root is the rootfs, scratch/host what must not be touched. */
 static int set_up(void **state)
@@ -52,15 +54,19 @@ static int set_up(void **state)
                 return -1;
         (void)snprintf(root_path, sizeof(root_path), "%s/root", scratch);
         configuration = (struct config){ .sysconf_path = "/nonexistent" };
+        root = (struct mount_root){
+                .fd = open("root", O_PATH | O_DIRECTORY | O_CLOEXEC),
+                .path = root_path,
+        };
+        view = root_view_directory(root.fd);
         context = (struct hook_context){
                 .config = &configuration,
-                .root = { .fd = open("root", O_PATH | O_DIRECTORY | O_CLOEXEC), .path = root_path },
+                .view = &view,
                 /* A number that no account has: the user is made up from the environment. */
                 .uid = 3999999901u,
                 .uid_outside = 3999999901u,
                 .gid = 3999999902u,
                 .gid_outside = 3999999902u,
-                .mounts = &plan,
                 .environment = &environment,
                 .report = &report,
         };
@@ -69,7 +75,7 @@ static int set_up(void **state)
             strlist_append(&configuration.environment, "HOME=/home/tester") < 0 ||
             strlist_append(&configuration.environment, "SHELL=/bin/zsh") < 0)
                 return -1;
-        return context.root.fd < 0 ? -1 : 0;
+        return root.fd < 0 ? -1 : 0;
 }
 
 static int tear_down(void **state)
@@ -77,7 +83,7 @@ static int tear_down(void **state)
         struct error err = ERROR_INIT;
 
         (void)state;
-        (void)close(context.root.fd);
+        (void)close(root.fd);
         strlist_release(&configuration.environment);
         strlist_release(&environment);
         mount_plan_release(&plan);
@@ -100,6 +106,23 @@ static void assert_content(const char *path, const char *expected)
 
         assert_int_equal(io_read_file(AT_FDCWD, path, 1 << 20, &text, &err), 0);
         assert_string_equal(strbuf_text(&text), expected);
+}
+
+/* Plan one hook and carry its plan out; later mounts go to the plan of the test. */
+static int run_hook(int (*hook)(struct hook_context *, struct hook_plan *, struct error *),
+                    struct error *err)
+{
+        struct hook_plan hook_plan = { .name = "test" };
+        int result = hook(&context, &hook_plan, err);
+
+        if (result == 0)
+                result = hook_plan_apply(&hook_plan, &root, &report, err);
+        if (result == 0)
+                result = mount_plan_take(&plan, &hook_plan.later);
+        mount_plan_release(&hook_plan.now);
+        change_list_release(&hook_plan.changes);
+        mount_plan_release(&hook_plan.later);
+        return result;
 }
 
 /* ---- parsers ---- */
@@ -229,7 +252,7 @@ static void test_shadow_writes_once(void **state)
 
         (void)state;
         write_file("root/etc/passwd", "root:x:0:0::/root:/bin/ash\nbin:x:2:2:::\n");
-        assert_int_equal(hook_shadow(&context, &err), 0);
+        assert_int_equal(run_hook(hook_shadow, &err), 0);
         assert_content("root/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"
                                           "nobody:x:65534:65534:nobody:/:/sbin/nologin\n"
                                           "tester:x:3999999901:3999999902::/home/tester:/bin/sh\n"
@@ -239,7 +262,7 @@ static void test_shadow_writes_once(void **state)
         assert_int_equal(first.st_mode & 0777, 0700);
 
         assert_int_equal(stat("root/etc/passwd", &first), 0);
-        assert_int_equal(hook_shadow(&context, &err), 0);
+        assert_int_equal(run_hook(hook_shadow, &err), 0);
         assert_int_equal(stat("root/etc/passwd", &second), 0);
         assert_int_equal(first.st_ino, second.st_ino);
 }
@@ -256,7 +279,7 @@ static void test_shadow_links_stay_inside(void **state)
         assert_int_equal(symlink(target, "root/etc/passwd"), 0);
         assert_int_equal(symlink("../../../../../../../../etc/hostgroup", "root/etc/group"), 0);
         assert_int_equal(symlink("/../../home-elsewhere", "root/home"), 0);
-        assert_int_equal(hook_shadow(&context, &err), 0);
+        assert_int_equal(run_hook(hook_shadow, &err), 0);
         assert_content("host/passwd", "host\n");
         assert_int_equal(access("root/etc/hostgroup", F_OK), 0);
         assert_int_equal(access("root/home-elsewhere/tester", F_OK), 0);
@@ -269,12 +292,12 @@ static void test_shadow_odd_files(void **state)
         (void)state;
         /* Opening a FIFO without care would wait for a writer for ever. */
         assert_int_equal(mkfifo("root/etc/passwd", 0644), 0);
-        assert_int_equal(hook_shadow(&context, &err), -1);
+        assert_int_equal(run_hook(hook_shadow, &err), -1);
         assert_int_equal(err.code, EINVAL);
 
         assert_int_equal(unlink("root/etc/passwd"), 0);
         assert_int_equal(mkfifo("root/etc/login.defs", 0644), 0);
-        assert_int_equal(hook_shadow(&context, &err), 0);
+        assert_int_equal(run_hook(hook_shadow, &err), 0);
 }
 
 static void test_shadow_settings(void **state)
@@ -289,7 +312,7 @@ static void test_shadow_settings(void **state)
         write_file("root/etc/default/useradd",
                    "SKEL=/skel2\nSHELL=/bin/own\nCREATE_MAIL_SPOOL=yes\nHOME=$(touch /tmp/evil)\n");
         write_file("root/etc/login.defs", "UMASK 027\nMAIL_DIR /var/spool/mail\n");
-        assert_int_equal(hook_shadow(&context, &err), 0);
+        assert_int_equal(run_hook(hook_shadow, &err), 0);
         assert_content("root/home/tester/.profile", "hello");
         assert_int_equal(stat("root/home/tester", &st), 0);
         assert_int_equal(st.st_mode & 0777, 0750);
@@ -313,13 +336,13 @@ static void test_skeleton(void **state)
         assert_int_equal(symlink("/nowhere", "root/skel/dangling"), 0);
         assert_int_equal(mkfifo("root/skel/fifo", 0644), 0);
         target = open("copy", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        assert_int_equal(skel_copy(context.root.fd, "/skel", target, &err), 0);
+        assert_int_equal(skel_copy(root.fd, "/skel", target, &err), 0);
         assert_content("copy/dir/file", "inside");
         assert_content("copy/link", "of the image");
         assert_int_equal(access("copy/fifo", F_OK), -1);
         assert_int_equal(stat("copy/dir/file", &st), 0);
         assert_int_equal(st.st_mode & 07777, 0711);
-        assert_int_equal(skel_copy(context.root.fd, "/no-such", target, &err), 0);
+        assert_int_equal(skel_copy(root.fd, "/no-such", target, &err), 0);
 }
 
 /* A directory that holds a link to itself never ends, but for the limit. */
@@ -333,7 +356,7 @@ static void test_skeleton_loop(void **state)
         assert_int_equal(mkdir("copy", 0755), 0);
         assert_int_equal(symlink(".", "root/skel/again"), 0);
         target = open("copy", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        assert_int_equal(skel_copy(context.root.fd, "/skel", target, &err), -1);
+        assert_int_equal(skel_copy(root.fd, "/skel", target, &err), -1);
         assert_int_equal(err.code, ELOOP);
 }
 
@@ -347,11 +370,11 @@ static void test_localtime(void **state)
         if (length < 0)
                 skip();
         assert_int_equal(symlink("/etc/elsewhere", "root/etc/localtime"), 0);
-        assert_int_equal(hook_localtime(&context, &err), 0);
+        assert_int_equal(run_hook(hook_localtime, &err), 0);
         assert_int_equal(readlink("root/etc/localtime", inside, sizeof(inside)), length);
         assert_memory_equal(host, inside, (size_t)length);
         assert_int_equal(access("root/etc/elsewhere", F_OK), -1);
-        assert_int_equal(close(path_open_in_root(context.root.fd, "/etc/localtime", O_RDONLY, 0)),
+        assert_int_equal(close(path_open_in_root(root.fd, "/etc/localtime", O_RDONLY, 0)),
                          0);
 }
 
@@ -360,20 +383,20 @@ static void test_home(void **state)
         struct error err = ERROR_INIT;
 
         (void)state;
-        assert_int_equal(hook_home(&context, &err), 0);
+        assert_int_equal(run_hook(hook_home, &err), 0);
         assert_int_equal(plan.count, 0);
         configuration.mount_home = true;
-        assert_int_equal(hook_home(&context, &err), 0);
+        assert_int_equal(run_hook(hook_home, &err), 0);
         assert_int_equal(plan.count, 1);
         assert_string_equal(plan.entries[0].target, "/home/tester");
         configuration.remap_root = true;
-        assert_int_equal(hook_home(&context, &err), 0);
+        assert_int_equal(run_hook(hook_home, &err), 0);
         assert_string_equal(plan.entries[1].target, "/root");
         assert_true(strlist_contains(&environment, "HOME=/root"));
 
         free(configuration.environment.items[1]);
         configuration.environment.items[1] = strdup("HOME=//");
-        assert_int_equal(hook_home(&context, &err), 0);
+        assert_int_equal(run_hook(hook_home, &err), 0);
         assert_int_equal(plan.count, 2);
         assert_int_equal(warnings, 1);
 }
@@ -382,6 +405,12 @@ static void test_home(void **state)
 
 #define STARTS 16
 #define ROUNDS 20
+
+static int apply_plan(void *unused, struct hook_plan *hook_plan, struct error *err)
+{
+        (void)unused;
+        return hook_plan_apply(hook_plan, &root, &report, err);
+}
 
 /* One start: all hooks, as soon as the gate is closed; then everything has to be complete. */
 static int start_once(int gate)
@@ -397,7 +426,7 @@ static int start_once(int gate)
 
         if (read(gate, &byte, 1) != 0)
                 return 1;
-        if (hooks_run_builtin(&context, &err) < 0) {
+        if (hooks_for_each_builtin(&context, apply_plan, NULL, &err) < 0) {
                 print_error("%s\n", err.message);
                 return 1;
         }
@@ -474,10 +503,10 @@ static void test_aptfix(void **state)
 
         (void)state;
         configuration.remap_root = true;
-        assert_int_equal(hook_aptfix(&context, &err), 0);
+        assert_int_equal(run_hook(hook_aptfix, &err), 0);
         assert_int_equal(access("root/etc/apt", F_OK), -1);
         write_file("root/etc/debian_version", "12\n");
-        assert_int_equal(hook_aptfix(&context, &err), 0);
+        assert_int_equal(run_hook(hook_aptfix, &err), 0);
         assert_content("root/etc/apt/apt.conf.d/enroot", "APT::Sandbox::User \"root\";\n");
 }
 
@@ -487,11 +516,93 @@ static void test_tolerate_read_only(void **state)
 
         (void)state;
         error_set(&err, EROFS, "/etc/passwd: read-only");
-        assert_int_equal(hook_tolerate_read_only(&context, &err), 0);
+        assert_int_equal(change_tolerate(&report, &err), 0);
         assert_int_equal(warnings, 1);
         assert_non_null(strstr(last_warning, "/etc/passwd"));
         error_set(&err, ENOSPC, "full");
-        assert_int_equal(hook_tolerate_read_only(&context, &err), -1);
+        assert_int_equal(change_tolerate(&report, &err), -1);
+}
+
+/*
+ * Somebody else changes a file between a hook's look at it and its change: the change is
+ * not made, so that a mount which he has on it by now stays.
+ */
+static void test_changes_of_others_are_seen(void **state)
+{
+        auto_change_list struct change_list list = CHANGE_LIST_INIT;
+        struct error err = ERROR_INIT;
+        struct stat before, after;
+
+        (void)state;
+        write_file("root/etc/file", "old");
+        assert_int_equal(change_list_add_file(&list, "/etc/file", "old", 3, "old", 3), 0);
+        assert_int_equal(list.count, 0);
+        assert_int_equal(change_list_add_file(&list, "/etc/file", "old", 3, "new", 3), 0);
+        assert_int_equal(change_list_apply(&list, root.fd, &report, &err), 0);
+        assert_content("root/etc/file", "new");
+
+        /* He has made the same change: nothing to do, the file stays the one it is. */
+        assert_int_equal(stat("root/etc/file", &before), 0);
+        assert_int_equal(change_list_apply(&list, root.fd, &report, &err), 0);
+        assert_int_equal(stat("root/etc/file", &after), 0);
+        assert_int_equal(before.st_ino, after.st_ino);
+
+        write_file("root/etc/file", "his");
+        assert_int_equal(change_list_apply(&list, root.fd, &report, &err), -1);
+        assert_int_equal(err.code, EAGAIN);
+        assert_content("root/etc/file", "his");
+        assert_int_equal(unlink("root/etc/file"), 0);
+        assert_int_equal(change_list_apply(&list, root.fd, &report, &err), -1);
+        assert_int_equal(err.code, EAGAIN);
+}
+
+/* A visit that fails with EAGAIN gets a new plan, a few times. */
+static int fail_again(void *visits, struct hook_plan *hook_plan, struct error *err)
+{
+        (void)hook_plan;
+        return ++*(int *)visits == 3 ? error_set(err, ENOSPC, "full")
+                                     : error_set(err, EAGAIN, "changed");
+}
+
+static void test_hooks_are_planned_again(void **state)
+{
+        struct error err = ERROR_INIT;
+        int visits = 0;
+
+        (void)state;
+        assert_int_equal(hooks_for_each_builtin(&context, fail_again, &visits, &err), -1);
+        assert_int_equal(visits, 3);
+        assert_int_equal(err.code, ENOSPC);
+        assert_non_null(strstr(err.message, "10-aptfix"));
+        visits = 3;
+        assert_int_equal(hooks_for_each_builtin(&context, fail_again, &visits, &err), -1);
+        assert_int_equal(err.code, EAGAIN);
+        assert_true(visits < 100);
+}
+
+/* What is planned can be looked at before it is done. */
+static void test_changed_root(void **state)
+{
+        auto_change_list struct change_list list = CHANGE_LIST_INIT;
+        struct changed_root changed = { .base = view, .changes = &list };
+        struct root_view later = changed_root_view(&changed);
+        auto_strbuf struct strbuf text = STRBUF_INIT, printed = STRBUF_INIT;
+        struct error err = ERROR_INIT;
+        const struct change link = {
+                .kind = CHANGE_LINK, .path = (char *)"/a", .text = (char *)"b", .length = 1,
+        };
+
+        (void)state;
+        write_file("root/etc/file", "old");
+        assert_int_equal(change_list_add_file(&list, "/etc/file", "old", 3, "newer", 5), 0);
+        assert_int_equal(change_list_add(&list, &link), 0);
+        assert_int_equal(later.read(&later, "/etc/file", 4, &text, &err), -1);
+        assert_int_equal(err.code, EFBIG);
+        assert_int_equal(later.read(&later, "/etc/file", 5, &text, &err), 0);
+        assert_string_equal(text.data, "newer");
+        assert_content("root/etc/file", "old");
+        assert_int_equal(change_list_print(&list, "  ", &printed), 0);
+        assert_string_equal(printed.data, "  write /etc/file (5 bytes)\n  link /a to b\n");
 }
 
 static void test_is_builtin(void **state)
@@ -514,24 +625,24 @@ static void test_root_file(void **state)
         assert_int_equal(chmod("root/etc/real", 0600), 0);
         assert_int_equal(symlink("/etc/real", "root/etc/one"), 0);
         assert_int_equal(symlink("one", "root/etc/two"), 0);
-        assert_int_equal(root_file_replace(context.root.fd, "/etc/two", "new", 3, 0644, &err), 0);
+        assert_int_equal(root_file_replace(root.fd, "/etc/two", "new", 3, 0644, &err), 0);
         assert_content("root/etc/real", "new");
         assert_int_equal(lstat("root/etc/two", &st), 0);
         assert_true(S_ISLNK(st.st_mode));
         assert_int_equal(stat("root/etc/real", &st), 0);
         assert_int_equal(st.st_mode & 0777, 0600);
 
-        assert_int_equal(root_file_read(context.root.fd, "/etc/two", 2, &text, &err), -1);
+        assert_int_equal(root_file_read(root.fd, "/etc/two", 2, &text, &err), -1);
         assert_int_equal(err.code, EFBIG);
-        assert_int_equal(root_file_read(context.root.fd, "/etc", 100, &text, &err), -1);
-        assert_int_equal(root_file_read(context.root.fd, "/none", 100, &text, &err), -1);
+        assert_int_equal(root_file_read(root.fd, "/etc", 100, &text, &err), -1);
+        assert_int_equal(root_file_read(root.fd, "/none", 100, &text, &err), -1);
         assert_int_equal(err.code, ENOENT);
 
         assert_int_equal(symlink("loop", "root/etc/loop"), 0);
-        assert_int_equal(root_file_replace(context.root.fd, "/etc/loop", "x", 1, 0644, &err), -1);
+        assert_int_equal(root_file_replace(root.fd, "/etc/loop", "x", 1, 0644, &err), -1);
         assert_int_equal(err.code, ELOOP);
         assert_int_equal(symlink("../a/b/c", "root/etc/dangling"), 0);
-        assert_int_equal(root_file_replace(context.root.fd, "etc/dangling", "x", 1, 0644, &err), 0);
+        assert_int_equal(root_file_replace(root.fd, "etc/dangling", "x", 1, 0644, &err), 0);
         assert_content("root/a/b/c", "x");
 }
 
@@ -556,6 +667,9 @@ int main(void)
                 WITH_ROOT(test_concurrent_first_starts),
                 WITH_ROOT(test_aptfix),
                 WITH_ROOT(test_tolerate_read_only),
+                WITH_ROOT(test_changes_of_others_are_seen),
+                WITH_ROOT(test_hooks_are_planned_again),
+                WITH_ROOT(test_changed_root),
                 WITH_ROOT(test_root_file),
         };
 

@@ -51,6 +51,7 @@ static int set_up(void **state)
                 .root = { .fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC), .path = scratch },
                 .rc_fd = -1,
         };
+        container.view = root_view_directory(container.root.fd);
         warnings = 0;
         return container.root.fd < 0 ? -1 : 0;
 }
