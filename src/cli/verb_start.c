@@ -1,7 +1,8 @@
+#include "cli/ending.h"
 #include "cli/verb.h"
 
 static struct {
-        bool root, writable, dry_run;
+        bool root, writable, dry_run, subids, pid, net, ipc, uts;
         const char *rc;
         struct strlist mounts, env;
 } values;
@@ -12,9 +13,17 @@ static const struct option options[] = {
         { 0, "rc", "SCRIPT", "Run this script instead of the image's /etc/rc", OPTION_TEXT,
           &values.rc },
         { 'r', "root", NULL, "Be root inside the container", OPTION_FLAG, &values.root },
+        { 0, "subids", NULL, "Have the ids that /etc/subuid and /etc/subgid grant, besides one's own",
+          OPTION_FLAG, &values.subids },
         { 'w', "rw", NULL, "Make the root file system writable", OPTION_FLAG, &values.writable },
         { 'm', "mount", "FSTAB", "Mount something of the host: SRC[:DST[:TYPE[:OPTIONS]]]",
           OPTION_LIST, &values.mounts },
+        { 0, "pid", NULL, "Have process ids of one's own", OPTION_FLAG, &values.pid },
+        { 0, "net", NULL, "Have a network of one's own, with nothing but \"lo\"", OPTION_FLAG,
+          &values.net },
+        { 0, "ipc", NULL, "Have System V IPC, message queues and /dev/shm of one's own", OPTION_FLAG,
+          &values.ipc },
+        { 0, "uts", NULL, "Have a host name of one's own", OPTION_FLAG, &values.uts },
         { 0, "dry-run", NULL, "Print what would be done, and do nothing", OPTION_FLAG,
           &values.dry_run },
         HELP_OPTION,
@@ -25,6 +34,11 @@ static void configure(struct config *config)
 {
         config->remap_root |= values.root;
         config->rootfs_writable |= values.writable;
+        config->subids |= values.subids;
+        config->unshare_pid |= values.pid;
+        config->unshare_net |= values.net;
+        config->unshare_ipc |= values.ipc;
+        config->unshare_uts |= values.uts;
 }
 
 static int run(const struct command_context *context, char **words, struct error *err)
@@ -37,11 +51,11 @@ static int run(const struct command_context *context, char **words, struct error
                 .command = words + 1,
                 .dry_run = values.dry_run ? stdout : NULL,
         };
-        int result = command_start(context, &arguments, err);
+        int status = 0, result = command_start(context, &arguments, &status, err);
 
         strlist_release(&values.mounts);
         strlist_release(&values.env);
-        return result;
+        return result > 0 ? ending_of_child(status) : result;
 }
 
 const struct verb verb_start = {

@@ -48,9 +48,9 @@ struct start_arguments {
         FILE *dry_run; /* NULL, or where to print what would be done instead of doing it */
 };
 
-/* Become the container's command. Returns only on failure, and after a dry run. */
+/* Become the container's command. Returns as runtime_start does, and after a dry run. */
 int command_start(const struct command_context *context, const struct start_arguments *arguments,
-                  struct error *err);
+                  int *ret_status, struct error *err);
 
 /* Print the names of all containers, one a line, sorted. */
 int command_list(const struct command_context *context, FILE *out, struct error *err);

@@ -45,7 +45,7 @@ static int print_plan(const struct command_context *context, const struct runtim
 }
 
 int command_start(const struct command_context *context, const struct start_arguments *arguments,
-                  struct error *err)
+                  int *ret_status, struct error *err)
 {
         const char *target = arguments->target, *data_path = context->config->data_path;
         struct runtime_start start = {
@@ -80,5 +80,5 @@ int command_start(const struct command_context *context, const struct start_argu
         start.rootfs = rootfs;
         if (arguments->dry_run)
                 return print_plan(context, &start, arguments->dry_run, err);
-        return runtime_start(&start, context->config, context->report, err);
+        return runtime_start(&start, context->config, context->report, ret_status, err);
 }

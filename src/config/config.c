@@ -58,6 +58,7 @@ static const struct variable {
         { "ENROOT_RUNTIME_PATH", PATH, MEMBER(runtime_path), "${XDG_RUNTIME_DIR}/enroot" },
         { "ENROOT_SQUASH_OPTIONS", TEXT, MEMBER(squash_options),
           "-comp zstd -Xcompression-level 1 -noD" },
+        { "ENROOT_SUBIDS", BOOL, MEMBER(subids), "no" },
         { "ENROOT_SYSCONF_PATH", PATH, MEMBER(sysconf_path), ENROOT_SYSCONFDIR },
         { "ENROOT_TEMP_PATH", PATH, MEMBER(temp_path), "${TMPDIR:-/tmp}" },
         { "ENROOT_TRANSFER_RETRIES", NUMBER, MEMBER(transfer_retries), "0", CONFIG_RETRIES_LIMIT },

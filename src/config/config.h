@@ -49,7 +49,7 @@ struct config {
         long connect_timeout, transfer_timeout; /* seconds; 0: no limit */
 
         bool login_shell, allow_superuser, allow_http, rootfs_writable, native_overlayfs;
-        bool remap_root, unshare_pid, unshare_net, unshare_ipc, unshare_uts;
+        bool remap_root, subids, unshare_pid, unshare_net, unshare_ipc, unshare_uts;
         bool bundle_all, bundle_checksum, force_override, mount_home, restrict_dev;
 
         bool has_source_date_epoch;

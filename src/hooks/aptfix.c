@@ -14,7 +14,8 @@ int hook_aptfix(struct hook_context *context, struct hook_plan *plan, struct err
         auto_strbuf struct strbuf buffer = STRBUF_INIT;
         const char *old;
 
-        if (!context->config->remap_root || !root_view_exists(context->view, "/etc/debian_version"))
+        if (!context->config->remap_root || context->all_ids ||
+            !root_view_exists(context->view, "/etc/debian_version"))
                 return 0;
         if (change_read(context->view, APT_FILE, &buffer, &old, err) < 0)
                 return change_tolerate(context->report, err);

@@ -36,9 +36,10 @@ int cgroups_plan(const char *cgroup, const char *mountinfo, unsigned int up,
 
 /*
  * A passwd or group file with the given lines (no newline in them) in front and
- * older lines of the same names, and of _apt, left out.
+ * older lines of the same names left out, and of _apt unless it is kept.
  */
-int shadow_merge(const char *old, const struct strlist *lines, struct strbuf *merged);
+int shadow_merge(const char *old, const struct strlist *lines, bool keep_apt,
+                 struct strbuf *merged);
 
 /*
  * Copy a directory of the rootfs into a directory: links are followed inside the

@@ -1,5 +1,5 @@
 /*
- * 10-devices (RESTRICT_DEV): a private /dev with the harmless devices instead of
+ * 10-devices (RESTRICT_DEV, UNSHARE_IPC): a private /dev with the harmless devices instead of
  * the host's. Carried out at once, because later hooks add devices to it.
  */
 #include <limits.h>
@@ -20,12 +20,20 @@ static const char *const lines[] = {
         "devpts /dev/pts devpts x-create=dir,rw,nosuid,noexec,newinstance,ptmxmode=0666,mode=620,"
         "slave",
         "/dev/tty /dev/tty none x-create=file,bind,rw,nosuid,noexec,private",
-        "/dev/shm /dev/shm none x-create=dir,bind,rw,nosuid,noexec,nodev,rslave",
-        "/dev/mqueue /dev/mqueue none x-create=dir,bind,rw,nosuid,noexec,nodev,rslave,nofail,"
-        "silent",
         "/dev/hugepages /dev/hugepages none x-create=dir,bind,rw,nosuid,noexec,nodev,rslave,"
         "nofail,silent",
         "/dev/log /dev/log none x-create=file,bind,rw,nosuid,noexec,nodev,private,nofail,silent",
+};
+
+static const char *const shared_ipc[] = {
+        "/dev/shm /dev/shm none x-create=dir,bind,rw,nosuid,noexec,nodev,rslave",
+        "/dev/mqueue /dev/mqueue none x-create=dir,bind,rw,nosuid,noexec,nodev,rslave,nofail,"
+        "silent",
+};
+
+static const char *const own_ipc[] = {
+        "tmpfs /dev/shm tmpfs x-create=dir,rw,nosuid,noexec,nodev,mode=1777,private",
+        "mqueue /dev/mqueue mqueue x-create=dir,rw,nosuid,noexec,nodev,private,nofail,silent",
 };
 
 static const struct {
@@ -35,6 +43,15 @@ static const struct {
         { "/dev/stdin", "/proc/self/fd/0" },  { "/dev/stdout", "/proc/self/fd/1" },
         { "/dev/stderr", "/proc/self/fd/2" },
 };
+
+static int add_lines(struct mount_plan *plan, const char *const *from, size_t count,
+                     struct error *err)
+{
+        for (size_t i = 0; i < count; i++)
+                if (mount_plan_add_line(plan, err, "%s", from[i]) < 0)
+                        return -1;
+        return 0;
+}
 
 /* The terminal that the user sits at is the console. Another container's terminal has no name. */
 static int add_console(struct mount_plan *plan, struct error *err)
@@ -51,12 +68,14 @@ static int add_console(struct mount_plan *plan, struct error *err)
 
 int hook_devices(struct hook_context *context, struct hook_plan *plan, struct error *err)
 {
-        if (!context->config->restrict_dev)
+        const bool own = context->config->unshare_ipc;
+
+        if (!context->config->restrict_dev && !own)
                 return 0;
-        for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
-                if (mount_plan_add_line(&plan->now, err, "%s", lines[i]) < 0)
-                        return -1;
-        if (add_console(&plan->now, err) < 0)
+        if (add_lines(&plan->now, lines, ARRAY_SIZE(lines), err) < 0 ||
+            (own ? add_lines(&plan->now, own_ipc, ARRAY_SIZE(own_ipc), err)
+                 : add_lines(&plan->now, shared_ipc, ARRAY_SIZE(shared_ipc), err)) < 0 ||
+            add_console(&plan->now, err) < 0)
                 return -1;
         for (size_t i = 0; i < ARRAY_SIZE(links); i++)
                 if (change_list_add(&plan->changes,

@@ -20,6 +20,8 @@ struct hook_context {
         const struct root_view *view; /* the rootfs */
         uid_t uid, uid_outside; /* of the user inside the container and on the host */
         gid_t gid, gid_outside;
+
+        bool all_ids;                 /* ids besides the user's are real, too */
         struct strlist *environment; /* of the container */
         struct report *report;
 };

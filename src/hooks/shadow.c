@@ -3,8 +3,8 @@
  * he has a home directory, made from the image's skeleton.
  *
  * Settings of login.defs and useradd are taken as data; the image's words are never
- * evaluated. No account of the image is removed but those of the same names and _apt,
- * to which APT would drop its privileges in vain.
+ * evaluated. No account of the image is removed but those of the same names and, where
+ * only one id is mapped, _apt, to which APT would drop its privileges in vain.
  */
 #include <ctype.h>
 #include <stdarg.h>
@@ -72,7 +72,8 @@ static bool line_names(const char *line, size_t length, const char *entry)
         return length > name && memcmp(line, entry, name) == 0 && line[name] == ':';
 }
 
-int shadow_merge(const char *old, const struct strlist *lines, struct strbuf *merged)
+int shadow_merge(const char *old, const struct strlist *lines, bool keep_apt,
+                 struct strbuf *merged)
 {
         for (size_t i = 0; i < lines->count; i++) {
                 strbuf_append(merged, lines->items[i]);
@@ -81,7 +82,7 @@ int shadow_merge(const char *old, const struct strlist *lines, struct strbuf *me
         while (*old) {
                 const char *end = strchrnul(old, '\n');
                 size_t length = (size_t)(end - old);
-                bool replaced = length == 0 || line_names(old, length, "_apt:");
+                bool replaced = length == 0 || (!keep_apt && line_names(old, length, "_apt:"));
 
                 for (size_t i = 0; i < lines->count && !replaced; i++)
                         replaced = line_names(old, length, lines->items[i]);
@@ -123,7 +124,7 @@ static int update(struct shadow *shadow, const char *path, const struct strlist 
 
         if (change_read(shadow->context->view, path, &buffer, &old, err) < 0)
                 return -1;
-        if (shadow_merge(strbuf_text(&buffer), lines, &merged) < 0 ||
+        if (shadow_merge(strbuf_text(&buffer), lines, shadow->context->all_ids, &merged) < 0 ||
             change_list_add_file(&shadow->plan->changes, path, old, buffer.length, merged.data,
                                  merged.length) < 0)
                 return error_no_memory(err);

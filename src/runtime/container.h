@@ -17,6 +17,8 @@
 struct identity {
         uid_t uid, uid_outside; /* inside the container and on the host */
         gid_t gid, gid_outside;
+        /* Ids below are mapped, too: 0 without subordinate ids, UINT32_MAX for the host's own. */
+        uint32_t uid_count, gid_count;
 };
 
 struct container {
@@ -26,6 +28,7 @@ struct container {
 
         struct identity identity;
         bool user_namespace;        /* false only for a real root who is allowed to be one */
+        bool subids;                /* subordinate ids are mapped */
         struct mount_root root;     /* the mounted rootfs */
         char *root_path;            /* owns root.path */
         struct root_view view;      /* of the rootfs, mounted or not */
@@ -42,19 +45,30 @@ struct container {
 void container_release(struct container *container);
 #define auto_container auto_cleanup(container_release)
 
-/* ---- namespace.c ---- */
+/* ---- user_namespace.c ---- */
 
-/* Whose container it is; decides about user_namespace, too. */
+/* Whose container it is; decides about user_namespace and subids, too. */
 void identity_init(struct container *container);
 
 /*
- * Enter a new user namespace with a map of one id each. The error of a host that
- * forbids it names the setting that does.
+ * Enter a new user namespace: with a map of one id each, or of the subordinate ids as
+ * well. The error of a host that forbids it names the setting that does.
  */
-int namespace_enter_user(const struct identity *identity, struct error *err);
+int namespace_enter_user(struct container *container, struct error *err);
 
-/* Enter a new mount namespace from which nothing propagates to the host. */
-int namespace_enter_mount(bool user_namespace, struct error *err);
+/* ---- namespace.c ---- */
+
+/*
+ * Enter a new mount namespace from which nothing propagates to the host, and the network,
+ * IPC and UTS namespaces that the configuration asks for.
+ */
+int namespace_enter_others(const struct container *container, struct error *err);
+
+/* Append the kernel's file systems that show the new namespaces. After those of the site. */
+int namespace_add_mounts(const struct config *config, struct mount_plan *plan, struct error *err);
+
+/* This process's number on the host: for ENROOT_PID, while the host's /proc can be seen. */
+pid_t namespace_host_pid(void);
 
 /* ---- rootfs.c ---- */
 
@@ -102,7 +116,8 @@ int image_mount(struct image_start *start, struct container *container, struct e
 /*
  * Fork. Returns 0 in the child, which goes on and dies with its parent. The parent
  * passes signals, stops and the terminal on until the child has ended: 1 with the
- * child's wait(2) status. -1 with *err; a child that gets it exits as its parent would.
+ * child's wait(2) status, every descriptor but the standard ones closed. -1 with *err; a
+ * child that gets it exits as its parent would. child.h has the two halves.
  */
 int child_continue(int *ret_status, struct error *err);
 

@@ -69,12 +69,15 @@ static int open_image(struct dry_run *run, struct error *err)
 static void print_identity(const struct container *container, struct strbuf *text)
 {
         const struct identity *identity = &container->identity;
+        const struct config *config = container->config;
 
         strbuf_printf(text, "rootfs: %s (%s, %s)\n", container->start->rootfs,
                       container->start->image ? "image, changes in memory" : "container",
                       container->config->rootfs_writable ? "writable" : "read-only");
-        strbuf_printf(text, "namespaces: %smount cgroup\n",
-                      container->user_namespace ? "user " : "");
+        strbuf_printf(text, "namespaces: %s%smount%s%s%s cgroup\n",
+                      container->user_namespace ? "user " : "", config->unshare_pid ? "pid " : "",
+                      config->unshare_net ? " net" : "", config->unshare_ipc ? " ipc" : "",
+                      config->unshare_uts ? " uts" : "");
         strbuf_printf(text, "user: %u inside, %u on the host\n", identity->uid,
                       identity->uid_outside);
         strbuf_printf(text, "group: %u inside, %u on the host\n", identity->gid,

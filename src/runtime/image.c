@@ -100,6 +100,8 @@ static int serve(struct image_start *start, const struct identity *identity, int
         const struct squashfs_serve_options options = {
                 .uid = identity->uid,
                 .gid = identity->gid,
+                .uid_count = identity->uid_count,
+                .gid_count = identity->gid_count,
         };
         struct error err = ERROR_INIT;
         char go;

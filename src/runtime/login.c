@@ -386,7 +386,7 @@ int login_exec(struct login *login, const struct container *container, struct er
         if (close_descriptors(container->rc_fd, err) < 0)
                 return -1;
         reset_signals();
-        if (container->user_namespace && seccomp_install(err) < 0)
+        if (container->user_namespace && !container->subids && seccomp_install(err) < 0)
                 return -1;
         if (login->program) {
                 (void)execve(login->program, login->argv, login->environment.items);

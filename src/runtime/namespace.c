@@ -1,60 +1,90 @@
-#include <errno.h>
+/*
+ * The namespaces of a start besides those of ids and processes, and the file systems that
+ * go with them.
+ */
+#include <net/if.h>
 #include <sched.h>
-#include <stdio.h>
-#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "host/host.h"
 #include "runtime/container.h"
-#include "util/io.h"
 
-void identity_init(struct container *container)
+static int enter(int flag, const char *kind, enum host_feature feature, struct error *err)
 {
-        struct identity *identity = &container->identity;
-
-        identity->uid_outside = geteuid();
-        identity->gid_outside = getegid();
-        container->user_namespace =
-                !container->config->allow_superuser || identity->uid_outside != 0;
-        /* Without a map there is nobody to become. */
-        if (container->config->remap_root && container->user_namespace) {
-                identity->uid = 0;
-                identity->gid = 0;
-        } else {
-                identity->uid = identity->uid_outside;
-                identity->gid = identity->gid_outside;
-        }
+        if (unshare(flag) == 0)
+                return 0;
+        error_errno(err, "cannot create a %s namespace", kind);
+        return host_explain(feature, err);
 }
 
-int namespace_enter_user(const struct identity *identity, struct error *err)
+static int enter_mount(bool user_namespace, struct error *err)
 {
-        char uid_map[64], gid_map[64];
-
-        (void)snprintf(uid_map, sizeof(uid_map), "%u %u 1", identity->uid, identity->uid_outside);
-        (void)snprintf(gid_map, sizeof(gid_map), "%u %u 1", identity->gid, identity->gid_outside);
-        if (unshare(CLONE_NEWUSER) < 0) {
-                error_errno(err, "cannot create a user namespace");
-                return host_explain(HOST_USER_NAMESPACE, err);
-        }
-        /* user_namespaces(7): setgroups must be denied before an unprivileged gid map. */
-        if (io_write_file(-1, "/proc/self/setgroups", "deny", err) < 0 ||
-            io_write_file(-1, "/proc/self/gid_map", gid_map, err) < 0 ||
-            io_write_file(-1, "/proc/self/uid_map", uid_map, err) < 0) {
-                error_prefix(err, "cannot map the user into a namespace");
-                return host_explain(HOST_USER_NAMESPACE, err);
-        }
-        return 0;
-}
-
-int namespace_enter_mount(bool user_namespace, struct error *err)
-{
-        if (unshare(CLONE_NEWNS) < 0) {
-                error_errno(err, "cannot create a mount namespace");
-                return host_explain(HOST_MOUNT_NAMESPACE, err);
-        }
+        if (enter(CLONE_NEWNS, "mount", HOST_MOUNT_NAMESPACE, err) < 0)
+                return -1;
         /* mount_namespaces(7): with a user namespace of its own, the copies are slaves already. */
         if (!user_namespace && mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
                 return error_errno(err, "cannot detach the mounts from the host");
+        return 0;
+}
+
+/* A new network namespace has a loopback interface that is down. */
+static int bring_loopback_up(struct error *err)
+{
+        struct ifreq request = { .ifr_name = "lo" };
+        auto_close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+        if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &request) < 0)
+                return error_errno(err, "loopback interface");
+        request.ifr_flags |= IFF_UP;
+        if (ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+                return error_errno(err, "cannot bring the loopback interface up");
+        return 0;
+}
+
+int namespace_enter_others(const struct container *container, struct error *err)
+{
+        const struct config *config = container->config;
+
+        if (enter_mount(container->user_namespace, err) < 0)
+                return -1;
+        if (config->unshare_net &&
+            (enter(CLONE_NEWNET, "network", HOST_NET_NAMESPACE, err) < 0 || bring_loopback_up(err) < 0))
+                return -1;
+        if (config->unshare_ipc && enter(CLONE_NEWIPC, "IPC", HOST_IPC_NAMESPACE, err) < 0)
+                return -1;
+        return config->unshare_uts ? enter(CLONE_NEWUTS, "UTS", HOST_UTS_NAMESPACE, err) : 0;
+}
+
+pid_t namespace_host_pid(void)
+{
+        char number[16] = "";
+
+        /* The numbers of a proc file system are those of the namespace that it was mounted in. */
+        if (readlink("/proc/self", number, sizeof(number) - 1) <= 0)
+                return getpid();
+        return (pid_t)strtol(number, NULL, 10);
+}
+
+int namespace_add_mounts(const struct config *config, struct mount_plan *plan, struct error *err)
+{
+        /* The host's copies are let go of first: whoever is root inside could look below. */
+        static const char *const of_pid[] = {
+                "none /proc none x-create=dir,x-detach,nofail,silent 0 -1",
+                "proc /proc proc x-create=dir,rw,nosuid,nodev,noexec,private 0 -1",
+        };
+        static const char *const of_net[] = {
+                "none /sys none x-create=dir,x-detach,nofail,silent 0 -1",
+                "sysfs /sys sysfs x-create=dir,ro,nosuid,nodev,noexec,private 0 -1",
+        };
+
+        for (size_t i = 0; config->unshare_pid && i < ARRAY_SIZE(of_pid); i++)
+                if (mount_plan_add_line(plan, err, "%s", of_pid[i]) < 0)
+                        return -1;
+        for (size_t i = 0; config->unshare_net && i < ARRAY_SIZE(of_net); i++)
+                if (mount_plan_add_line(plan, err, "%s", of_net[i]) < 0)
+                        return -1;
         return 0;
 }

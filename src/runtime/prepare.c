@@ -122,7 +122,7 @@ static int mount_variables(const struct container *container, struct strlist *re
         auto_strbuf struct strbuf root = STRBUF_INIT;
         char pid[16];
 
-        (void)snprintf(pid, sizeof(pid), "%d", getpid());
+        (void)snprintf(pid, sizeof(pid), "%d", namespace_host_pid());
         for (size_t i = 0; i < host->count; i++)
                 if (strlist_append(ret, host->items[i]) < 0)
                         return error_no_memory(err);
@@ -160,7 +160,8 @@ int prepare_mounts(const struct container *container, struct mount_plan *plan, s
 {
         const struct strlist *words = container->start->mounts;
 
-        if (add_fstab_files(container, plan, err) < 0)
+        if (add_fstab_files(container, plan, err) < 0 ||
+            namespace_add_mounts(container->config, plan, err) < 0)
                 return -1;
         for (size_t i = 0; words && i < words->count; i++)
                 if (mount_plan_add_word(plan, words->items[i], err) < 0)
@@ -177,6 +178,7 @@ struct hook_context prepare_hooks(struct container *container)
                 .uid_outside = container->identity.uid_outside,
                 .gid = container->identity.gid,
                 .gid_outside = container->identity.gid_outside,
+                .all_ids = container->subids || !container->user_namespace,
                 .environment = &container->environment,
                 .report = container->report,
         };

@@ -24,11 +24,13 @@ struct runtime_start {
 
 /*
  * Start a container in this process. On success it does not return: the process
- * becomes the container's command. Returns -1 with *err otherwise; the process is
- * then fit for nothing but to print the error and exit.
+ * becomes the container's command. With a pid namespace of its own the command is a
+ * child, and the process returns 1 with its wait(2) status when it has ended. Returns
+ * -1 with *err otherwise; the process is then fit for nothing but to print the error
+ * and exit.
  */
 int runtime_start(const struct runtime_start *start, const struct config *config,
-                  struct report *report, struct error *err);
+                  struct report *report, int *ret_status, struct error *err);
 
 /*
  * Append to *text what a start would do: rootfs, namespaces and ids, mounts with their
@@ -38,3 +40,26 @@ int runtime_start(const struct runtime_start *start, const struct config *config
  */
 int runtime_print_plan(const struct runtime_start *start, const struct config *config,
                        struct report *report, struct strbuf *text, struct error *err);
+
+/*
+ * Trees whose files keep the owners that the image gives them.
+ *
+ * With ENROOT_SUBIDS the owners on the disk are the user and his subordinate ids, as
+ * root in a user namespace of theirs makes and sees them; without that, he can neither
+ * make such files nor remove them. A real root with ENROOT_ALLOW_SUPERUSER needs no
+ * namespace for it.
+ */
+bool runtime_keeps_owners(const struct config *config);
+
+/*
+ * Become root in a user namespace where the subordinate ids are 1 and up. For processes
+ * without threads. Returns 0, or -1 with *err that says what the host lacks for it.
+ */
+int runtime_enter_subids(const struct config *config, struct error *err);
+
+/* Returns 0, or -1 with *err. Runs in a child process: what it changes in memory is lost. */
+typedef int (*runtime_step)(void *context, struct error *err);
+
+/* Run a step in a child that has become root there. Returns what it returned, with its *err. */
+int runtime_run_with_subids(const struct config *config, runtime_step step, void *context,
+                            struct error *err);

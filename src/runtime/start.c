@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "runtime/child.h"
 #include "runtime/container.h"
 #include "util/path.h"
 
@@ -39,21 +40,7 @@ static int warn_of_hooks_in(struct container *container, const char *config_dir,
 static int warn_of_missing_features(struct container *container, struct error *err)
 {
         const struct config *config = container->config;
-        const struct {
-                bool asked;
-                const char *name;
-        } namespaces[] = {
-                { config->unshare_pid, "PID" },
-                { config->unshare_net, "NET" },
-                { config->unshare_ipc, "IPC" },
-                { config->unshare_uts, "UTS" },
-        };
 
-        for (size_t i = 0; i < ARRAY_SIZE(namespaces); i++)
-                if (namespaces[i].asked)
-                        report_warn(container->report,
-                                    "ENROOT_UNSHARE_%s has no effect in this version",
-                                    namespaces[i].name);
         if (container->start->image && !config->native_overlayfs)
                 report_warn(container->report, "ENROOT_NATIVE_OVERLAYFS=no has no effect: images "
                                                "are always started with the kernel's overlayfs");
@@ -129,18 +116,40 @@ static int assemble(struct container *container, struct error *err)
 
 /* ---- the start ---- */
 
-static int enter_namespaces(struct container *container, struct error *err)
+/* As child_continue; the process that stays behind lets go of the image, whose server it is not. */
+static int enter_pid_namespace(struct container *container, struct image_start *image,
+                               int *ret_status, struct error *err)
+{
+        struct stand_in stand_in;
+        int result = child_fork(&stand_in, true, err);
+
+        if (result <= 0)
+                return result;
+        image_start_release(image);
+        if (container->rc_fd >= 0)
+                (void)close(TAKE_FD(container->rc_fd));
+        *ret_status = child_watch(&stand_in);
+        return 1;
+}
+
+/* 0, or -1; 1 with a wait status in the process that stays outside of a pid namespace. */
+static int enter_namespaces(struct container *container, int *ret_status, struct error *err)
 {
         auto_image_start struct image_start image = IMAGE_START_INIT;
         bool is_image = container->start->image;
+        int result = 0;
 
         if (is_image && image_open(&image, container, err) < 0)
                 return -1;
-        if (container->user_namespace && namespace_enter_user(&container->identity, err) < 0)
+        if (container->user_namespace && namespace_enter_user(container, err) < 0)
                 return -1;
         if (is_image && image_start_server(&image, container, err) < 0)
                 return error_prefix(err, "%s", container->start->rootfs);
-        if (namespace_enter_mount(container->user_namespace, err) < 0)
+        if (container->config->unshare_pid)
+                result = enter_pid_namespace(container, &image, ret_status, err);
+        if (result != 0)
+                return result;
+        if (namespace_enter_others(container, err) < 0)
                 return -1;
         if (!is_image)
                 return rootfs_mount_directory(container, err);
@@ -150,15 +159,19 @@ static int enter_namespaces(struct container *container, struct error *err)
 }
 
 int runtime_start(const struct runtime_start *start, const struct config *config,
-                  struct report *report, struct error *err)
+                  struct report *report, int *ret_status, struct error *err)
 {
         auto_container struct container container = CONTAINER_INIT(start, config, report);
         auto_login struct login login = LOGIN_INIT;
+        int result;
 
         identity_init(&container);
         if (warn_of_missing_features(&container, err) < 0 || prepare_rc(&container, err) < 0)
                 return -1;
-        if (enter_namespaces(&container, err) < 0 || assemble(&container, err) < 0)
+        result = enter_namespaces(&container, ret_status, err);
+        if (result != 0)
+                return result;
+        if (assemble(&container, err) < 0)
                 return -1;
         if (login_prepare(&login, &container, err) < 0 || rootfs_pivot(&container, err) < 0 ||
             privileges_drop(&container, err) < 0)

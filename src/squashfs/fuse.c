@@ -127,7 +127,7 @@ static struct fuse_session *session_new(struct fuse_server *server, int fuse_fd,
 int squashfs_serve(struct squashfs_image *image, int fuse_fd,
                    const struct squashfs_serve_options *options, struct error *err)
 {
-        struct fuse_server server = { .image = image, .uid = options->uid, .gid = options->gid };
+        struct fuse_server server = { .image = image, .options = options };
         struct fuse_session *session = session_new(&server, fuse_fd, err);
         int status;
 

@@ -52,15 +52,30 @@ static void reply_error(fuse_req_t request, const struct error *err)
         fuse_reply_err(request, err->code == EBADMSG ? EIO : err->code);
 }
 
+/* Whose a file is shown to be; see squashfs_serve_options. */
+static uint32_t owner(const struct fuse_server *server, uint16_t index, uint32_t user,
+                      uint32_t count)
+{
+        struct error ignored = ERROR_INIT;
+        uint32_t id;
+
+        if (count == 0 || squashfs_read_id(server->image, index, &id, &ignored) < 0 || id == 0 ||
+            id >= count)
+                return user;
+        return id == user ? 0 : id;
+}
+
 static void fill_attributes(const struct fuse_server *server, const struct inode *inode,
                             struct stat *ret)
 {
+        const struct squashfs_serve_options *options = server->options;
+
         *ret = (struct stat){
                 .st_ino = inode->number,
                 .st_mode = entry_type_bits(inode->type) | inode->mode,
                 .st_nlink = inode->links,
-                .st_uid = server->uid,
-                .st_gid = server->gid,
+                .st_uid = owner(server, inode->uid_index, options->uid, options->uid_count),
+                .st_gid = owner(server, inode->gid_index, options->gid, options->gid_count),
                 .st_blksize = server->image->super.block_size,
                 .st_atime = inode->mtime,
                 .st_mtime = inode->mtime,

@@ -17,7 +17,7 @@
 /* The user data of the session. */
 struct fuse_server {
         struct squashfs_image *image;
-        uint32_t uid, gid; /* shown as owner of everything */
+        const struct squashfs_serve_options *options;
         _Atomic enum {
                 XATTRS_UNKNOWN,
                 XATTRS_NONE,

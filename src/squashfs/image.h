@@ -168,6 +168,10 @@ struct inode {
         };
 };
 
+/* The id at an index of the table that inodes' owners refer to. */
+int squashfs_read_id(struct squashfs_image *image, uint16_t index, uint32_t *ret,
+                     struct error *err);
+
 /* Decode the inode at ref; the cursor may be anywhere and keeps the block of the inode. */
 int inode_read(struct meta_cursor *cursor, squashfs_ref ref, struct inode *ret, struct error *err);
 

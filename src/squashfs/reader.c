@@ -259,7 +259,7 @@ squashfs_ref squashfs_root(const struct squashfs_image *image)
         return image->super.root_inode_ref;
 }
 
-static int read_id(struct squashfs_image *image, uint16_t index, uint32_t *ret, struct error *err)
+int squashfs_read_id(struct squashfs_image *image, uint16_t index, uint32_t *ret, struct error *err)
 {
         uint32_t id;
 
@@ -276,8 +276,8 @@ int squashfs_stat(struct squashfs_image *image, squashfs_ref ref, struct squashf
         struct inode inode;
 
         if (inode_load(image, ref, &inode, err) < 0 ||
-            read_id(image, inode.uid_index, &stat.meta.uid, err) < 0 ||
-            read_id(image, inode.gid_index, &stat.meta.gid, err) < 0)
+            squashfs_read_id(image, inode.uid_index, &stat.meta.uid, err) < 0 ||
+            squashfs_read_id(image, inode.gid_index, &stat.meta.gid, err) < 0)
                 return -1;
         stat.meta.type = inode.type;
         stat.meta.mode = inode.mode;

@@ -231,7 +231,13 @@ struct root_view squashfs_view(struct squashfs_image *image);
 /* ---- FUSE server ---- */
 
 struct squashfs_serve_options {
-        uint32_t uid, gid;    /* owner of every file, as seen in the user namespace of fuse_fd */
+        /*
+         * The user, as seen in the user namespace of fuse_fd. He owns every file; or, with a
+         * count of ids, the files of root and of ids from the count on. The others' owners
+         * are those in the image, and root has what would be the user's.
+         */
+        uint32_t uid, gid;
+        uint32_t uid_count, gid_count;
         unsigned int threads; /* 0: as many as processors may be used, from 4 to 16 */
 };
 

@@ -204,12 +204,16 @@ static void test_shadow_merge(void **state)
         assert_int_equal(strlist_append(&lines, "user:x:7:7:::"), 0);
         assert_int_equal(shadow_merge("root:!:0:0:old::\n_apt:x:42:1:::\nubuntu:x:7:7:::\n\n"
                                       "user:x:1:1:::\nuserx:x:8:8:::",
-                                      &lines, &merged),
+                                      &lines, false, &merged),
                          0);
         assert_string_equal(merged.data, expected);
         /* What was written once is found in place by the next start. */
-        assert_int_equal(shadow_merge(merged.data, &lines, &again), 0);
+        assert_int_equal(shadow_merge(merged.data, &lines, false, &again), 0);
         assert_string_equal(again.data, expected);
+        /* Where his id is real, _apt stays. */
+        strbuf_reset(&again);
+        assert_int_equal(shadow_merge("_apt:x:42:1:::\n", &lines, true, &again), 0);
+        assert_string_equal(again.data, "root:x:0:0:::\nuser:x:7:7:::\n_apt:x:42:1:::\n");
 }
 
 static void test_cgroups(void **state)

@@ -67,7 +67,7 @@ static struct trial trial_init(void)
 static void run(struct trial *trial)
 {
         struct error err = ERROR_INIT;
-        int pipes[2];
+        int pipes[2], status;
         pid_t child;
 
         assert_int_equal(pipe(pipes), 0);
@@ -87,7 +87,7 @@ static void run(struct trial *trial)
                 (void)dup2(pipes[1], STDOUT_FILENO);
                 (void)close(pipes[0]);
                 (void)close(pipes[1]);
-                (void)runtime_start(&start, &trial->config, NULL, &err);
+                (void)runtime_start(&start, &trial->config, NULL, &status, &err);
                 (void)printf("%s\n", err.message);
                 (void)fflush(stdout);
                 _exit(FAILED_START);
