@@ -124,3 +124,9 @@ int mount_plan_check(const struct mount_plan *plan, const char *root_path, struc
  */
 int mount_plan_apply(const struct mount_plan *plan, const struct mount_root *root, int first,
                      int last, struct report *report, struct error *err);
+
+/*
+ * Bind a directory read-only over another one with the mount calls of Linux 5.12 and
+ * nothing else, to see whether they work. Returns 0, or -1 with *err naming the call.
+ */
+int mount_api_try(const char *source, int target_fd, struct error *err);
