@@ -5,7 +5,7 @@
 #include "util/cleanup.h"
 
 const struct verb *const verbs[] = {
-        &verb_create, &verb_import, &verb_info,   &verb_list,
+        &verb_check, &verb_create, &verb_import, &verb_info,   &verb_list,
         &verb_remove, &verb_start,  &verb_version,
 };
 

@@ -62,5 +62,17 @@ typedef bool (*command_confirm)(const char *question);
 int command_remove(const struct command_context *context, const char *name,
                    command_confirm confirm, struct error *err);
 
+struct check_arguments {
+        bool json;   /* the report as JSON */
+        bool verify; /* the table of a bundle's --verify instead */
+};
+
+/*
+ * Print what this machine has of all that containers need. Fails, after printing, when
+ * something required is missing.
+ */
+int command_check(const struct command_context *context, const struct check_arguments *arguments,
+                  FILE *out, struct error *err);
+
 /* Print the effective configuration and where each value came from. */
 int command_info(const struct command_context *context, FILE *out, struct error *err);

@@ -171,23 +171,18 @@ static void advise_user_namespace(const char *root, const struct host_distributi
         }
 }
 
-/* The other kinds, which root of a user namespace may make as many of as the limit says. */
+/*
+ * The other kinds. Their limits hold in every user namespace above, but are read as those
+ * of the current one, which is new: so which value to raise them from cannot be told.
+ */
 static void advise_namespace(const char *root, const struct host_distribution *distribution,
                              const char *kind, int code, struct host_advice *ret)
 {
-        char name[64], value[32] = "65536";
-        long limit = -1;
-
-        (void)snprintf(name, sizeof(name), "user.max_%s_namespaces", kind);
         switch (code) {
         case ENOSPC:
-                if (host_sysctl(root, name, &limit) && limit > 0) {
-                        cause(ret, "too many of them exist");
-                        (void)snprintf(value, sizeof(value), "%ld", limit * 2);
-                } else {
-                        cause(ret, "the host allows none");
-                }
-                host_mend_sysctl(distribution, name, value, ret->mend);
+                cause(ret, "this machine's limit is reached");
+                (void)snprintf(ret->mend, sizeof(ret->mend),
+                               "as root, raise the sysctl user.max_%s_namespaces", kind);
                 break;
         case EPERM:
         case EACCES:

@@ -109,8 +109,8 @@ void host_distribution_load(const char *root, struct host_distribution *ret)
 bool host_is_redhat_7(const struct host_distribution *distribution)
 {
         return distribution->family == HOST_REDHAT &&
-                (strcmp(distribution->version, "7") == 0 ||
-                 strncmp(distribution->version, "7.", 2) == 0);
+               (strcmp(distribution->version, "7") == 0 ||
+                strncmp(distribution->version, "7.", 2) == 0);
 }
 
 /* ---- mends ---- */

@@ -12,47 +12,9 @@
 
 #include <cmocka.h>
 
+#include "fake_root.h"
 #include "host/host.h"
 #include "util/cleanup.h"
-#include "util/path.h"
-
-static char root[] = "/tmp/enroot-test-host-XXXXXX";
-
-static int set_up(void **state)
-{
-        (void)state;
-        return mkdtemp(root) ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-        struct error err = ERROR_INIT;
-
-        (void)state;
-        return path_remove_tree(AT_FDCWD, root, &err);
-}
-
-/* A fresh root for each test. */
-static int reset(void **state)
-{
-        struct error err = ERROR_INIT;
-
-        (void)state;
-        if (path_remove_tree(AT_FDCWD, root, &err) < 0)
-                return -1;
-        return mkdir(root, 0700);
-}
-
-static void put(const char *path, const char *text)
-{
-        auto_close int root_fd = open(root, O_PATH | O_DIRECTORY);
-        char name[256];
-        auto_close int dir = path_open_parent(root_fd, path, true, name);
-        auto_close int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-
-        assert_true(fd >= 0);
-        assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-}
 
 static void test_distributions(void **state)
 {
@@ -93,16 +55,16 @@ static void test_distribution_file(void **state)
         struct host_distribution found;
 
         (void)state;
-        host_distribution_load(root, &found);
+        host_distribution_load(fake_root, &found);
         assert_int_equal(found.family, HOST_UNKNOWN);
-        put("/usr/lib/os-release", "ID=alpine\n");
-        host_distribution_load(root, &found);
+        fake_root_put("/usr/lib/os-release", "ID=alpine\n");
+        host_distribution_load(fake_root, &found);
         assert_int_equal(found.family, HOST_ALPINE);
-        put("/etc/os-release", "ID=centos\nVERSION_ID=\"7.9\"\n");
-        host_distribution_load(root, &found);
+        fake_root_put("/etc/os-release", "ID=centos\nVERSION_ID=\"7.9\"\n");
+        host_distribution_load(fake_root, &found);
         assert_true(host_is_redhat_7(&found));
-        put("/etc/os-release", "ID=centos\nVERSION_ID=\"70\"\n");
-        host_distribution_load(root, &found);
+        fake_root_put("/etc/os-release", "ID=centos\nVERSION_ID=\"70\"\n");
+        host_distribution_load(fake_root, &found);
         assert_false(host_is_redhat_7(&found));
 }
 
@@ -111,28 +73,28 @@ static void test_sysctl(void **state)
         long value = 5;
 
         (void)state;
-        assert_false(host_sysctl(root, "user.max_user_namespaces", &value));
-        put("/proc/sys/user/max_user_namespaces", "");
-        assert_false(host_sysctl(root, "user.max_user_namespaces", &value));
-        put("/proc/sys/user/max_user_namespaces", "word\n");
-        assert_false(host_sysctl(root, "user.max_user_namespaces", &value));
+        assert_false(host_sysctl(fake_root, "user.max_user_namespaces", &value));
+        fake_root_put("/proc/sys/user/max_user_namespaces", "");
+        assert_false(host_sysctl(fake_root, "user.max_user_namespaces", &value));
+        fake_root_put("/proc/sys/user/max_user_namespaces", "word\n");
+        assert_false(host_sysctl(fake_root, "user.max_user_namespaces", &value));
         assert_int_equal(value, 5);
-        put("/proc/sys/user/max_user_namespaces", "-1\n");
-        assert_true(host_sysctl(root, "user.max_user_namespaces", &value));
+        fake_root_put("/proc/sys/user/max_user_namespaces", "-1\n");
+        assert_true(host_sysctl(fake_root, "user.max_user_namespaces", &value));
         assert_int_equal(value, -1);
 }
 
 static void test_chroot(void **state)
 {
         (void)state;
-        assert_false(host_in_chroot(root));
-        put("/proc/self/mountinfo", "22 1 0:20 / / rw - ext4 /dev/sda rw\n"
-                                    "23 22 0:21 / /proc rw - proc proc rw\n");
-        assert_false(host_in_chroot(root));
-        put("/proc/self/mountinfo", "23 22 0:21 / /proc rw - proc proc rw\n");
-        assert_true(host_in_chroot(root));
-        put("/proc/self/mountinfo", "23\n\n1 2");
-        assert_true(host_in_chroot(root));
+        assert_false(host_in_chroot(fake_root));
+        fake_root_put("/proc/self/mountinfo", "22 1 0:20 / / rw - ext4 /dev/sda rw\n"
+                                              "23 22 0:21 / /proc rw - proc proc rw\n");
+        assert_false(host_in_chroot(fake_root));
+        fake_root_put("/proc/self/mountinfo", "23 22 0:21 / /proc rw - proc proc rw\n");
+        assert_true(host_in_chroot(fake_root));
+        fake_root_put("/proc/self/mountinfo", "23\n\n1 2");
+        assert_true(host_in_chroot(fake_root));
 }
 
 /* Each setting of scenario 8 that forbids user namespaces is named with its mend. */
@@ -163,9 +125,9 @@ static void test_user_namespace_advice(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
                 struct host_advice advice;
 
-                assert_int_equal(reset(state), 0);
-                put(cases[i].path, cases[i].text);
-                host_advise(root, HOST_USER_NAMESPACE, cases[i].code, &advice);
+                assert_int_equal(fake_root_reset(state), 0);
+                fake_root_put(cases[i].path, cases[i].text);
+                host_advise(fake_root, HOST_USER_NAMESPACE, cases[i].code, &advice);
                 assert_non_null(strstr(advice.cause, cases[i].cause));
                 assert_non_null(strstr(advice.mend, cases[i].mend));
         }
@@ -178,12 +140,12 @@ static void test_other_advice(void **state)
                 int code;
                 const char *cause, *mend;
         } cases[] = {
-                { HOST_MOUNT_NAMESPACE, ENOSPC, "allows none", "user.max_mnt_namespaces=65536" },
-                { HOST_PID_NAMESPACE, ENOSPC, "too many", "user.max_pid_namespaces=200" },
+                { HOST_MOUNT_NAMESPACE, ENOSPC, "limit", "user.max_mnt_namespaces" },
+                { HOST_PID_NAMESPACE, ENOSPC, "limit", "user.max_pid_namespaces" },
                 { HOST_NET_NAMESPACE, EPERM, "security policy", "" },
                 { HOST_UTS_NAMESPACE, EINVAL, "built without", "" },
                 { HOST_IPC_NAMESPACE, ENOMEM, "", "" },
-                { HOST_CGROUP_NAMESPACE, ENOSPC, "allows none", "user.max_cgroup_namespaces" },
+                { HOST_CGROUP_NAMESPACE, ENOSPC, "limit", "user.max_cgroup_namespaces" },
                 { HOST_FUSE_DEVICE, EACCES, "kept to root", "fuse3" },
                 { HOST_FUSE_DEVICE, EPERM, "device cgroup", "10:229" },
                 { HOST_FUSE_DEVICE, ENOENT, "no such device", "modprobe fuse" },
@@ -195,12 +157,10 @@ static void test_other_advice(void **state)
         };
 
         (void)state;
-        put("/proc/sys/user/max_mnt_namespaces", "0\n");
-        put("/proc/sys/user/max_pid_namespaces", "100\n");
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
                 struct host_advice advice;
 
-                host_advise(root, cases[i].feature, cases[i].code, &advice);
+                host_advise(fake_root, cases[i].feature, cases[i].code, &advice);
                 assert_non_null(strstr(advice.cause, cases[i].cause));
                 assert_non_null(strstr(advice.mend, cases[i].mend));
                 assert_int_equal(*advice.cause == '\0', *cases[i].cause == '\0');
@@ -217,7 +177,8 @@ static void test_mends(void **state)
         } cases[] = {
                 { "12", HOST_DEBIAN, "/etc/sysctl.d", "update-grub", "modules-load.d",
                   "apt-get install uidmap" },
-                { "24.04", HOST_UBUNTU, "/etc/sysctl.d", "update-grub", "modules-load.d", "uidmap" },
+                { "24.04", HOST_UBUNTU, "/etc/sysctl.d", "update-grub", "modules-load.d",
+                  "uidmap" },
                 { "9", HOST_REDHAT, "/etc/sysctl.d", "grubby", "modules-load.d", "shadow-utils" },
                 { "15", HOST_SUSE, "/etc/sysctl.d", "grub2-mkconfig", "modules-load.d", "zypper" },
                 { "3", HOST_ALPINE, "/etc/sysctl.d", "update-extlinux", "/etc/modules", "apk add" },
@@ -260,14 +221,14 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_distributions),
-                cmocka_unit_test_setup(test_distribution_file, reset),
-                cmocka_unit_test_setup(test_sysctl, reset),
-                cmocka_unit_test_setup(test_chroot, reset),
+                cmocka_unit_test_setup(test_distribution_file, fake_root_reset),
+                cmocka_unit_test_setup(test_sysctl, fake_root_reset),
+                cmocka_unit_test_setup(test_chroot, fake_root_reset),
                 cmocka_unit_test(test_user_namespace_advice),
-                cmocka_unit_test_setup(test_other_advice, reset),
+                cmocka_unit_test_setup(test_other_advice, fake_root_reset),
                 cmocka_unit_test(test_mends),
                 cmocka_unit_test(test_explain),
         };
 
-        return cmocka_run_group_tests(tests, set_up, tear_down);
+        return cmocka_run_group_tests(tests, fake_root_make, fake_root_remove);
 }
