@@ -39,7 +39,14 @@ struct verb {
                 0, NULL, NULL, NULL, OPTION_FLAG, NULL                                             \
         }
 
-extern const struct verb verb_check, verb_create, verb_import, verb_info, verb_list, verb_remove, verb_start,
+extern const struct verb verb_check,
+        verb_create,
+        verb_import,
+        verb_info,
+        verb_list,
+        verb_load,
+        verb_remove,
+        verb_start,
         verb_version;
 
 extern const struct verb *const verbs[];

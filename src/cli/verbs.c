@@ -5,8 +5,15 @@
 #include "util/cleanup.h"
 
 const struct verb *const verbs[] = {
-        &verb_check, &verb_create, &verb_import, &verb_info,   &verb_list,
-        &verb_remove, &verb_start,  &verb_version,
+        &verb_check,
+        &verb_create,
+        &verb_import,
+        &verb_info,
+        &verb_list,
+        &verb_load,
+        &verb_remove,
+        &verb_start,
+        &verb_version,
 };
 
 const size_t verb_count = ARRAY_SIZE(verbs);

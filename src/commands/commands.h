@@ -30,6 +30,16 @@ struct import_arguments {
 int command_import(const struct command_context *context, const struct import_arguments *arguments,
                    struct error *err);
 
+struct load_arguments {
+        const char *uri;
+        const char *name; /* NULL: named after the image */
+        const char *arch; /* NULL: this machine's */
+};
+
+/* Make a container directory from a remote image, as import and create would together. */
+int command_load(const struct command_context *context, const struct load_arguments *arguments,
+                 struct error *err);
+
 struct create_arguments {
         const char *image;
         const char *name; /* NULL: named after the image file */

@@ -58,12 +58,18 @@ static int reserve(void *list, size_t count, size_t *capacity)
         return 0;
 }
 
-static struct plan_directory *add_directory(struct plan *plan, struct plan_directory *parent,
-                                            squashfs_ref ref, const char *name, struct error *err)
+struct plan_directory *plan_add_directory(struct plan *plan, struct plan_directory *parent,
+                                          squashfs_ref ref, const char *name, struct error *err)
 {
         size_t size = strlen(name) + 1;
-        struct plan_directory *directory = malloc(sizeof(*directory) + size);
+        struct plan_directory *directory;
 
+        if (parent && parent->depth + 1 >= PLAN_DEPTH_MAX) {
+                error_set(err, EBADMSG, "directories are more than %d levels deep",
+                          PLAN_DEPTH_MAX);
+                return NULL;
+        }
+        directory = malloc(sizeof(*directory) + size);
         if (!directory ||
             reserve(&plan->directories, plan->directory_count, &plan->directory_capacity) < 0) {
                 free(directory);
@@ -138,9 +144,6 @@ static int note_directory(struct plan_walk *walk, const struct plan_directory *d
                 return error_set(
                         err, EBADMSG,
                         "damaged image: the directory has a second name or contains itself");
-        if (directory->depth >= PLAN_DEPTH_MAX)
-                return error_set(err, EBADMSG, "directories are more than %d levels deep",
-                                 PLAN_DEPTH_MAX);
         return 0;
 }
 
@@ -148,7 +151,7 @@ static int make_directory(struct plan_walk *walk, const struct squashfs_dirent *
                           struct error *err)
 {
         struct plan_directory *directory =
-                add_directory(walk->plan, walk->directory, entry->ref, entry->name, err);
+                plan_add_directory(walk->plan, walk->directory, entry->ref, entry->name, err);
 
         if (!directory || note_directory(walk, directory, err) < 0)
                 return -1;
@@ -212,7 +215,7 @@ int plan_build(struct plan *plan, struct squashfs_image *image, struct dir_cache
                struct error *err)
 {
         struct plan_walk walk = { .plan = plan, .image = image, .seen = REF_SET_INIT };
-        struct plan_directory *root = add_directory(plan, NULL, squashfs_root(image), "", err);
+        struct plan_directory *root = plan_add_directory(plan, NULL, squashfs_root(image), "", err);
         int status = root ? note_directory(&walk, root, err) : -1;
 
         if (status == 0)

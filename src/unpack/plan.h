@@ -53,6 +53,10 @@ struct plan {
 
 struct dir_cache;
 
+/* Append a directory; its parent is one of the plan, NULL for the root. NULL with *err on failure. */
+struct plan_directory *plan_add_directory(struct plan *plan, struct plan_directory *parent,
+                                          squashfs_ref ref, const char *name, struct error *err);
+
 /* Walk the image and make its directories (0700). Returns 0, or -1 with *err. */
 int plan_build(struct plan *plan, struct squashfs_image *image, struct dir_cache *cache,
                struct error *err);

@@ -1,5 +1,6 @@
 /*
- * unpack/: an image as a directory, always beneath one directory descriptor.
+ * unpack/: an image, or a tree that is being merged, as a directory, always beneath one
+ * directory descriptor.
  */
 #pragma once
 
@@ -21,3 +22,40 @@
  */
 int unpack_image(struct squashfs_image *image, int dir_fd, unsigned int threads,
                  struct report *report, struct error *err);
+
+/*
+ * A directory out of a tree that is still being merged. Where a file belongs is certain
+ * only when the tree is finished, so content goes into numbered files of a directory
+ * beside it and gets its names in the end.
+ */
+struct dir_writer;
+
+/*
+ * Fill dir_fd, an empty directory, with the same result as unpack_image from an image of
+ * the tree. stage_fd is another empty directory on the same file system, which the caller
+ * removes afterwards with what is left in it. Both stay the caller's; small files are
+ * written on so many threads. NULL with *err on failure.
+ */
+struct dir_writer *dir_writer_new(int dir_fd, int stage_fd, unsigned int threads,
+                                  struct report *report, struct error *err);
+void dir_writer_free(struct dir_writer *writer);
+
+/*
+ * Store the content of one file, as squashfs_writer_begin_file and its like do. A failed
+ * write (ENOSPC, EDQUOT …) is reported by one of the calls that follow, at the latest by
+ * dir_writer_finish. The file's metadata must not change any more.
+ */
+int dir_writer_begin_file(struct dir_writer *writer, struct tree_inode *file, struct error *err);
+int dir_writer_append(struct dir_writer *writer, const void *data, size_t size, uint64_t offset,
+                      struct error *err);
+int dir_writer_end_file(struct dir_writer *writer, struct error *err);
+
+/* Make everything else of a finished tree. Returns 0, or -1 with *err. */
+int dir_writer_finish(struct dir_writer *writer, struct tree *tree, struct error *err);
+
+static inline void cleanup_dir_writer(struct dir_writer **writer)
+{
+        if (*writer)
+                dir_writer_free(*writer);
+}
+#define auto_dir_writer __attribute__((cleanup(cleanup_dir_writer)))

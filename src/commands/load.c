@@ -1,0 +1,94 @@
+/*
+ * load: a remote image becomes a container directory in one pass (pipeline.h), without an
+ * image file in between.
+ */
+#include "commands/commands.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "commands/container.h"
+#include "commands/new_container.h"
+#include "commands/pipeline.h"
+#include "unpack/unpack.h"
+
+/* The name of the container: the option's, or the one that an import's file would have. */
+static char *container_name(const struct load_arguments *arguments, struct error *err)
+{
+        auto_image_reference struct image_reference ref = { .user = NULL };
+        char *name, *suffix;
+
+        if (arguments->name) {
+                name = strdup(arguments->name);
+        } else {
+                if (image_reference_parse(arguments->uri, &ref, err) < 0)
+                        return NULL;
+                name = image_reference_file_name(&ref);
+                suffix = name ? strrchr(name, '.') : NULL;
+                if (suffix)
+                        *suffix = '\0';
+        }
+        if (!name)
+                error_no_memory(err);
+        return name;
+}
+
+/* ---- the directory as a sink ---- */
+
+static int begin_file(void *context, struct tree_inode *file, struct error *err)
+{
+        return dir_writer_begin_file(context, file, err);
+}
+
+static int append(void *context, const void *data, size_t size, uint64_t offset, struct error *err)
+{
+        return dir_writer_append(context, data, size, offset, err);
+}
+
+static int end_file(void *context, struct error *err)
+{
+        return dir_writer_end_file(context, err);
+}
+
+static int build_directory(const struct command_context *context, struct source *source, int dir_fd,
+                           int stage_fd, struct error *err)
+{
+        auto_tree struct tree *tree = tree_new(err);
+        auto_dir_writer struct dir_writer *writer =
+                tree ? dir_writer_new(dir_fd, stage_fd, context->config->max_processors,
+                                      context->report, err)
+                     : NULL;
+        const struct content_sink sink = { begin_file, append, end_file, writer };
+
+        if (!writer)
+                return -1;
+        if (pipeline_merge(context, source, tree, &sink, err) < 0 ||
+            dir_writer_finish(writer, tree, err) < 0)
+                return -1;
+        return source_verify(source, err);
+}
+
+int command_load(const struct command_context *context, const struct load_arguments *arguments,
+                 struct error *err)
+{
+        const struct config *config = context->config;
+        auto_free char *name = container_name(arguments, err);
+        auto_new_container struct new_container container = NEW_CONTAINER_INIT;
+        auto_temp_dir struct temp_dir stage = TEMP_DIR_INIT;
+        auto_remote_image struct remote_image image = REMOTE_IMAGE_INIT;
+
+        if (!name || new_container_begin(&container, config, name, err) < 0 ||
+            new_container_begin_aside(&container, &stage, err) < 0 ||
+            remote_image_open(&image, context, arguments->uri, arguments->arch, err) < 0)
+                return -1;
+        report_info(context->report, "Loading container root filesystem...");
+        if (build_directory(context, image.source, container.dir.fd, stage.fd, err) < 0)
+                return error_prefix(err, "load %s to %s/%s", arguments->uri, config->data_path,
+                                    name);
+        if (new_container_publish(&container, err) < 0)
+                return -1;
+        report_info(context->report, "Created %s/%s: %.1f MB of content, %" PRIu64 " files",
+                    config->data_path, name, (double)context->report->progress.bytes_written / 1e6,
+                    (uint64_t)context->report->progress.entries);
+        return 0;
+}
