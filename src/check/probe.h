@@ -94,7 +94,8 @@ probe_function probe_kernel_version, probe_kernel_option, probe_kernel_file; /* 
 probe_function probe_command_line;
 probe_function probe_user_namespace, probe_one_id, probe_namespace; /* namespaces.c */
 probe_function probe_tmpfs, probe_proc, probe_overlay, probe_fuse;  /* mounts.c */
-probe_function probe_mount_api, probe_openat2, probe_image_start;
+probe_function probe_mount_api, probe_openat2;
+probe_function probe_subids, probe_container_start, probe_image_start;          /* start.c */
 probe_function probe_seccomp, probe_pidfd, probe_vsyscall;                      /* process.c */
 probe_function probe_sysctl_allows, probe_sysctl_restricts, probe_sysctl_shown; /* parameters.c */
 probe_function probe_apparmor, probe_selinux, probe_lockdown, probe_outer_filter;

@@ -103,6 +103,13 @@ const struct probe probe_table[] = {
         { "System calls", "joining by pidfd", probe_pidfd, NULL, OPTIONAL,
           "\"enroot exec\" joins through /proc", "mount namespace" },
 
+        { "Starts", "container", probe_container_start, NULL, REQUIRED, "no container starts",
+          "mount namespace" },
+        { "Starts", "image file", probe_image_start, NULL, OPTIONAL,
+          "image files cannot be started; containers made from them can", "FUSE" },
+        { "Starts", "subordinate ids", probe_subids, NULL, OPTIONAL, "--subids does not work",
+          "user namespace" },
+
         { "Control groups", "cgroups", probe_cgroup_version, NULL, OPTIONAL,
           "containers see no cgroups", NULL },
         { "Control groups", "delegation", probe_cgroup_delegation, NULL, OPTIONAL,

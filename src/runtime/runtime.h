@@ -33,6 +33,14 @@ int runtime_start(const struct runtime_start *start, const struct config *config
                   struct report *report, int *ret_status, struct error *err);
 
 /*
+ * Go the way of a start until the rootfs is mounted, and no further: for a check of the
+ * machine, in a process of its own. The current directory is the rootfs then. Settings
+ * that ask for a pid namespace are not looked at. Returns 0, or -1 with *err.
+ */
+int runtime_try(const struct runtime_start *start, const struct config *config,
+                struct error *err);
+
+/*
  * Append to *text what a start would do: rootfs, namespaces and ids, mounts with their
  * origin, hooks and their changes, environment and command. Needs no privilege, mounts
  * nothing and changes nothing. Returns 0, or -1 with *err for what would stop the start;

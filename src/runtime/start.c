@@ -178,3 +178,14 @@ int runtime_start(const struct runtime_start *start, const struct config *config
                 return -1;
         return login_exec(&login, &container, err);
 }
+
+int runtime_try(const struct runtime_start *start, const struct config *config, struct error *err)
+{
+        auto_container struct container container = CONTAINER_INIT(start, config, NULL);
+        int status;
+
+        identity_init(&container);
+        if (enter_namespaces(&container, &status, err) < 0)
+                return -1;
+        return fchdir(container.root.fd) < 0 ? error_errno(err, "%s", start->rootfs) : 0;
+}

@@ -78,7 +78,7 @@ class TestReport(CheckCase):
         for name in ("user namespace", "one id mapped", "mount namespace", "pid namespace",
                      "network namespace", "ipc namespace", "uts namespace", "cgroup namespace",
                      "tmpfs", "overlayfs", "FUSE", "seccomp filter", "new mount API", "openat2",
-                     "joining by pidfd", "cgroups", "data", "cache", "temp", "runtime",
+                     "joining by pidfd", "container", "image file", "cgroups", "data", "cache", "temp", "runtime",
                      "user.max_user_namespaces", "user.max_mnt_namespaces"):
             self.assertRegex(lines[name]["status"], "^OK", name)
         self.assertIn(platform.release(), lines["version"]["detail"])
@@ -160,14 +160,52 @@ class TestMissing(CheckCase):
     def test_fuse_kept_to_root(self):
         os.chmod("/dev/fuse", 0o600)
         self.addCleanup(os.chmod, "/dev/fuse", 0o666)
-        self.assert_failed(self.check()["FUSE"], "KO (optional)", "/dev/fuse: Permission denied",
-                           "fuse3")
+        lines = self.check()
+        self.assert_failed(lines["FUSE"], "KO (optional)", "/dev/fuse: Permission denied", "fuse3")
+        self.assert_failed(lines["image file"], "KO (optional)", "not tried without: FUSE")
+
+
+class TestSubordinateIds(CheckCase):
+    """The row that newuidmap and the ranges of /etc/subuid and /etc/subgid decide."""
+
+    def setUp(self):
+        super().setUp()
+        self.grant("%s:300000:1000\n" % self.user.name)
+
+    def grant(self, text):
+        for path in ("/etc/subuid", "/etc/subgid"):
+            with open(path) as file:
+                self.addCleanup(self.write, path, file.read())
+            self.write(path, text)
+
+    @staticmethod
+    def write(path, text):
+        with open(path, "w") as file:
+            file.write(text)
+
+    def test_a_range(self):
+        line = self.check()["subordinate ids"]
+        self.assertEqual(line, {"status": "OK", "detail": "1001 user ids, 1001 group ids"})
+
+    def test_no_range(self):
+        self.grant("nobody:300000:1000\n")
+        self.assert_failed(self.check()["subordinate ids"], "KO (optional)",
+                           "has no subordinate ids in /etc/subuid", "add the line")
+
+    def test_no_newuidmap(self):
+        path = shutil.which("newuidmap")
+        subprocess.run(["mount", "--bind", "/dev/null", path], check=True)
+        self.addCleanup(subprocess.run, ["umount", path], check=True)
+        self.assert_failed(self.check()["subordinate ids"], "KO (optional)", "newuidmap is missing",
+                           "uidmap")
 
     def test_no_new_privileges(self):
         result = self.run_command("setpriv", "--no-new-privs", "enroot", "check")
         self.assertEqual(result.code, 0, result)
-        self.assert_failed(self.parse(result.out)["set-user-ID programs"], "KO (optional)",
-                           "no_new_privs", "allowPrivilegeEscalation")
+        lines = self.parse(result.out)
+        self.assert_failed(lines["subordinate ids"], "KO (optional)", "no_new_privs")
+        self.assert_failed(lines["set-user-ID programs"], "KO (optional)", "no_new_privs",
+                           "allowPrivilegeEscalation")
 
 
 class TestPod(CheckCase):
@@ -187,7 +225,8 @@ class TestPod(CheckCase):
             os.makedirs(self.root + os.path.dirname(path), exist_ok=True)
             shutil.copy(path, self.root + path)
         self.bind("/proc", self.root + "/proc")
-        self.bind("/dev/fuse", self.root + "/dev/fuse")
+        for device in ("/dev/fuse", "/dev/null"):
+            self.bind(device, self.root + device)
         if os.path.exists("/proc/config.gz"):
             self.bind("/dev/null", self.root + "/proc/config.gz")
 
@@ -213,8 +252,9 @@ class TestPod(CheckCase):
         lines = self.parse(result.out)
         self.assertIn("none found", lines["configuration file"]["detail"])
         self.assertNotIn("CONFIG_USER_NS", lines)
-        for name in ("user namespace", "mount namespace", "overlayfs", "FUSE", "seccomp filter"):
-            self.assertRegex(lines[name]["status"], "^OK", name)
+        for name in ("user namespace", "mount namespace", "overlayfs", "FUSE", "seccomp filter",
+                     "container", "image file"):
+            self.assertRegex(lines[name]["status"], "^OK", result)
         self.assertIn("unknown distribution", lines["version"]["detail"])
 
     def test_with_the_configuration_file_of_the_host(self):
