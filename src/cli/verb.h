@@ -39,7 +39,11 @@ struct verb {
                 0, NULL, NULL, NULL, OPTION_FLAG, NULL                                             \
         }
 
-extern const struct verb verb_check,
+extern const struct verb verb_cache_gc,
+        verb_cache_list,
+        verb_cache_remove,
+        verb_cache_verify,
+        verb_check,
         verb_create,
         verb_import,
         verb_info,

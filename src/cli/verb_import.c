@@ -2,6 +2,7 @@
 
 static struct {
         const char *arch, *output;
+        bool ensure;
 } values;
 
 static const struct option options[] = {
@@ -9,6 +10,8 @@ static const struct option options[] = {
           OPTION_TEXT, &values.arch },
         { 'o', "output", "FILE", "Name of the image file (defaults to \"URI.sqsh\")", OPTION_TEXT,
           &values.output },
+        { 0, "ensure", NULL, "Succeed when the right image is there; replace an older one",
+          OPTION_FLAG, &values.ensure },
         HELP_OPTION,
         END_OPTION,
 };
@@ -19,6 +22,7 @@ static int run(const struct command_context *context, char **words, struct error
                 .uri = words[0],
                 .output = values.output,
                 .arch = values.arch,
+                .ensure = values.ensure,
         };
 
         return command_import(context, &arguments, err);

@@ -5,6 +5,10 @@
 #include "util/cleanup.h"
 
 const struct verb *const verbs[] = {
+        &verb_cache_gc,
+        &verb_cache_list,
+        &verb_cache_remove,
+        &verb_cache_verify,
         &verb_check,
         &verb_create,
         &verb_import,

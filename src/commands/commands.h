@@ -24,9 +24,14 @@ struct import_arguments {
         const char *uri;
         const char *output; /* NULL: named after the image, in the current directory */
         const char *arch;   /* NULL: this machine's */
+        bool ensure;        /* an output that is the right image already is a success */
 };
 
-/* Make an image file from a remote image. Nothing appears under its name before all is verified. */
+/*
+ * Make an image file from a remote image. Nothing appears under its name before all is
+ * verified. With ensure, an import of the same file that goes on, on any machine, is
+ * waited for, and an older import of the same reference is replaced.
+ */
 int command_import(const struct command_context *context, const struct import_arguments *arguments,
                    struct error *err);
 
@@ -86,3 +91,20 @@ int command_check(const struct command_context *context, const struct check_argu
 
 /* Print the effective configuration and where each value came from. */
 int command_info(const struct command_context *context, FILE *out, struct error *err);
+
+/* ---- the cache ---- */
+
+/* Print what the cache holds, the least recently used first. */
+int command_cache_list(const struct command_context *context, bool json, FILE *out,
+                       struct error *err);
+
+/* Delete what is over the limits ("50G", "30d"); NULL stands for the configured one. */
+int command_cache_gc(const struct command_context *context, const char *max_size,
+                     const char *max_age, struct error *err);
+
+/* Check everything; what is damaged is removed, and makes the result an error. */
+int command_cache_verify(const struct command_context *context, struct error *err);
+
+/* Delete items by digest (NULL-terminated list), or all. */
+int command_cache_remove(const struct command_context *context, char *const *digests, bool all,
+                         struct error *err);

@@ -42,6 +42,7 @@ int remote_image_open(struct remote_image *ret, const struct command_context *co
                         .environment = &config->environment,
                 },
                 .cache_path = config->cache_path,
+                .site_cache_path = config->site_cache_path,
         };
         if (image_platform_parse(arch, &ret->options.platform, err) < 0)
                 return -1;

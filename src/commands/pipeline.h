@@ -28,7 +28,7 @@ struct remote_image {
 
 /*
  * Resolve the image that uri names, for the architecture of an --arch word (NULL: this
- * machine's), and start fetching it. *ret must stay where it is until it is released.
+ * machine's). *ret must stay where it is until it is released.
  * Returns 0, or -1 with *err.
  */
 int remote_image_open(struct remote_image *ret, const struct command_context *context,

@@ -42,6 +42,9 @@ struct config {
         /* directories and files; absolute */
         const char *library_path, *sysconf_path, *runtime_path, *config_path;
         const char *cache_path, *data_path, *temp_path;
+        const char *site_cache_path; /* "": none */
+
+        const char *cache_max_size, *cache_max_age; /* "50G", "30d"; "": no limit */
 
         const char *gzip_program, *zstd_options, *squash_options;
         unsigned int max_processors, max_connections; /* never 0, which means no limit in files */

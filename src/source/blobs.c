@@ -32,12 +32,11 @@ int blobs_init(struct blobs *set, struct store *store, struct report *report,
                         *err = absent;
                         return -1;
                 }
-                if (fd >= 0)
-                        (void)close(fd);
                 set->items[set->count++] = (struct blob){
                         .set = set,
                         .descriptor = &descriptors[i],
                         .state = fd >= 0 ? BLOB_READY : BLOB_MISSING,
+                        .fd = fd,
                 };
         }
         return 0;
@@ -47,8 +46,11 @@ void blobs_release(struct blobs *set)
 {
         if (!set->items)
                 return;
-        for (size_t i = 0; i < set->count; i++)
+        for (size_t i = 0; i < set->count; i++) {
                 store_writer_free(set->items[i].writer);
+                if (set->items[i].fd >= 0)
+                        (void)close(set->items[i].fd);
+        }
         free(TAKE_PTR(set->items));
         (void)pthread_cond_destroy(&set->changed);
         (void)pthread_mutex_destroy(&set->lock);
@@ -280,14 +282,18 @@ static int open_blob(const struct blob *blob, struct error *err)
         const struct image_descriptor *descriptor = blob->descriptor;
         int fd;
 
-        if (blob->state == BLOB_READY) {
+        if (blob->state == BLOB_READY && blob->fd < 0) {
                 fd = store_get(blob->set->store, descriptor->digest, descriptor->size, err);
-                if (fd >= 0)
-                        (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-                return fd;
+        } else {
+                int held = blob->fd < 0 ? store_writer_fd(blob->writer) : blob->fd;
+
+                fd = fcntl(held, F_DUPFD_CLOEXEC, 0);
+                if (fd < 0)
+                        error_errno(err, "%s", descriptor->digest);
         }
-        fd = fcntl(store_writer_fd(blob->writer), F_DUPFD_CLOEXEC, 0);
-        return fd < 0 ? error_errno(err, "%s", descriptor->digest) : fd;
+        if (fd >= 0 && blob->state == BLOB_READY)
+                (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+        return fd;
 }
 
 /*

@@ -1,8 +1,8 @@
 /*
  * docker://: a registry and the cache, tied together. The opening thread resolves
- * and reads the configuration; a thread of its own then fetches the layers that
- * the cache lacks, top layer first, because that is the order in which an import
- * reads them.
+ * and reads the configuration; from the first request for a layer on, a thread of its
+ * own fetches those that the cache lacks, top layer first, because that is the order
+ * in which an import reads them.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -13,6 +13,7 @@
 #include "source/blobs.h"
 #include "source/source_private.h"
 #include "util/cleanup.h"
+#include "util/quantity.h"
 
 struct docker_source {
         struct source base;
@@ -51,6 +52,34 @@ static int start_thread(struct docker_source *source, struct error *err)
         return 0;
 }
 
+/* Begin to fetch, when the first layer is asked for: who only looks needs none. */
+static int start_layers(struct docker_source *source, struct error *err)
+{
+        struct report *report = source->report;
+        char size[QUANTITY_SIZE];
+        uint64_t bytes;
+        size_t missing;
+
+        if (blobs_init(&source->layers, source->store, report, source->base.record.layers,
+                       source->base.record.layer_count, err) < 0)
+                return -1;
+        missing = blobs_missing(&source->layers, &bytes);
+        if (missing == 0) {
+                report_info(report, "Found all layers in cache");
+                return 0;
+        }
+        if (store_check_space(source->store, bytes, err) < 0)
+                return -1;
+        quantity_format_size(bytes, size);
+        report_info(report, "Downloading %zu missing layer%s (%s)", missing,
+                    missing == 1 ? "" : "s", size);
+        if (report) {
+                report->progress.blobs_total += missing;
+                report->progress.bytes_total += bytes;
+        }
+        return start_thread(source, err);
+}
+
 static void join(struct docker_source *source)
 {
         if (source->fetching)
@@ -80,6 +109,8 @@ static struct stream *docker_layer(struct source *base, size_t index, struct err
 {
         struct docker_source *source = (struct docker_source *)base;
 
+        if (!source->layers.items && start_layers(source, err) < 0)
+                return NULL;
         return blob_stream(blobs_find(&source->layers, base->record.layers[index].digest), err);
 }
 
@@ -87,6 +118,8 @@ static int docker_verify(struct source *base, struct error *err)
 {
         struct docker_source *source = (struct docker_source *)base;
 
+        if (!source->layers.items && start_layers(source, err) < 0)
+                return -1;
         join(source);
         if (source->layers.failure.code == 0)
                 return 0;
@@ -99,9 +132,8 @@ static void cleanup_blobs(struct blobs *set)
         blobs_release(set);
 }
 
-/* The configuration comes through the cache like any blob. */
-static int read_config(struct docker_source *source, const struct image_platform *platform,
-                       struct error *err)
+/* The text of the configuration, which comes through the cache like any blob. */
+static char *fetch_config(struct docker_source *source, struct error *err)
 {
         const struct image_descriptor *descriptor = &source->config;
         auto_cleanup(cleanup_blobs) struct blobs set = { .items = NULL };
@@ -109,68 +141,44 @@ static int read_config(struct docker_source *source, const struct image_platform
         auto_stream struct stream *stream = NULL;
         ssize_t length;
 
+        if (blobs_init(&set, source->store, NULL, descriptor, 1, err) < 0)
+                return NULL;
+        if (blobs_fetch(&set, source->registry) < 0) {
+                *err = set.failure;
+                return NULL;
+        }
+        text = malloc(descriptor->size + 1);
+        if (!text) {
+                error_no_memory(err);
+                return NULL;
+        }
+        stream = blob_stream(&set.items[0], err);
+        length = stream ? stream_read_full(stream, text, descriptor->size, err) : -1;
+        if (length < 0)
+                return NULL;
+        text[length] = '\0';
+        return TAKE_PTR(text);
+}
+
+static int read_config(struct docker_source *source, const struct image_platform *platform,
+                       struct error *err)
+{
+        const struct image_descriptor *descriptor = &source->config;
+        struct image_record *record = &source->base.record;
+
         if (descriptor->size > IMAGE_CONFIG_LIMIT)
                 return error_set(err, EFBIG, "the image configuration has more than %u bytes",
                                  IMAGE_CONFIG_LIMIT);
-        if (blobs_init(&set, source->store, NULL, descriptor, 1, err) < 0)
+        /* It is small, and says what will be executed: never taken from the cache unchecked. */
+        if (store_drop_damaged(source->store, descriptor->digest, err) < 0)
                 return -1;
-        if (blobs_fetch(&set, source->registry) < 0) {
-                *err = set.failure;
+        record->config = fetch_config(source, err);
+        if (!record->config)
                 return -1;
-        }
-        text = malloc(descriptor->size + 1);
-        if (!text)
-                return error_no_memory(err);
-        stream = blob_stream(&set.items[0], err);
-        if (!stream)
-                return -1;
-        length = stream_read_full(stream, text, descriptor->size, err);
-        if (length < 0)
-                return -1;
-        text[length] = '\0';
-        if (image_config_parse(text, (size_t)length, &source->base.config, err) < 0)
+        if (image_config_parse(record->config, strlen(record->config), &source->base.config, err) <
+            0)
                 return error_prefix(err, "configuration %s", descriptor->digest);
-        source->base.record.config = TAKE_PTR(text);
         return image_config_check_platform(&source->base.config, platform, err);
-}
-
-/* "1.2 GB", in powers of ten as disks and networks are sold. */
-static void format_size(uint64_t bytes, char *text, size_t size)
-{
-        static const char *const units[] = { "B", "kB", "MB", "GB", "TB" };
-        double value = (double)bytes;
-        size_t unit = 0;
-
-        while (value >= 1000 && unit + 1 < ARRAY_SIZE(units)) {
-                value /= 1000;
-                unit++;
-        }
-        (void)snprintf(text, size, unit > 0 ? "%.1f %s" : "%.0f %s", value, units[unit]);
-}
-
-static int start_layers(struct docker_source *source, struct error *err)
-{
-        struct report *report = source->report;
-        char size[32];
-        uint64_t bytes;
-        size_t missing;
-
-        if (blobs_init(&source->layers, source->store, report, source->base.record.layers,
-                       source->base.record.layer_count, err) < 0)
-                return -1;
-        missing = blobs_missing(&source->layers, &bytes);
-        if (missing == 0) {
-                report_info(report, "Found all layers in cache");
-                return 0;
-        }
-        format_size(bytes, size, sizeof(size));
-        report_info(report, "Downloading %zu missing layer%s (%s)", missing,
-                    missing == 1 ? "" : "s", size);
-        if (report) {
-                report->progress.blobs_total += missing;
-                report->progress.bytes_total += bytes;
-        }
-        return start_thread(source, err);
 }
 
 static int open_image(struct docker_source *source, const char *uri,
@@ -184,7 +192,7 @@ static int open_image(struct docker_source *source, const char *uri,
         record->provenance = image_reference_uri(&source->ref);
         if (!record->provenance)
                 return error_no_memory(err);
-        source->store = store_open(options->cache_path, err);
+        source->store = source_open_store(options, source->report, err);
         if (!source->store)
                 return -1;
         source->registry = registry_open(&source->ref, &options->registry, source->report, err);
@@ -198,7 +206,7 @@ static int open_image(struct docker_source *source, const char *uri,
         record->layer_count = manifest.layer_count;
         if (read_config(source, &options->platform, err) < 0)
                 return error_prefix(err, "%s", record->provenance);
-        return start_layers(source, err);
+        return 0;
 }
 
 struct source *source_open_docker(const char *uri, const struct source_options *options,

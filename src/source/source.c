@@ -38,6 +38,18 @@ void source_release(struct source *source)
         image_record_release(&source->record);
 }
 
+struct store *source_open_store(const struct source_options *options, struct report *report,
+                                struct error *err)
+{
+        struct store *store = store_open(options->cache_path, err);
+        struct error why = ERROR_INIT;
+
+        if (store && options->site_cache_path && *options->site_cache_path &&
+            store_add_site(store, options->site_cache_path, &why) < 0)
+                report_warn(report, "%s; going on without it", why.message);
+        return store;
+}
+
 const struct image_config *source_config(const struct source *source)
 {
         return &source->config;

@@ -11,15 +11,16 @@
 
 struct source_options {
         struct registry_options registry;
-        const char *cache_path; /* ENROOT_CACHE_PATH */
+        const char *cache_path;      /* ENROOT_CACHE_PATH */
+        const char *site_cache_path; /* ENROOT_SITE_CACHE_PATH; "" or NULL for none */
         struct image_platform platform;
 };
 
 struct source;
 
 /*
- * Resolve an image and start fetching what the cache lacks, in a thread of its
- * own. URI: docker://…; other schemes are an EINVAL that lists the known ones.
+ * Resolve an image. What the cache lacks is fetched in a thread of its own as soon as
+ * the first layer is asked for. URI: docker://…; other schemes are an EINVAL that lists the known ones.
  * Every error names the image.
  * options and report must outlive the source. NULL with *err on failure.
  */

@@ -16,6 +16,10 @@ struct source {
 /* Release what struct source itself holds. */
 void source_release(struct source *source);
 
+/* The cache, with that of the site behind it. NULL with *err. */
+struct store *source_open_store(const struct source_options *options, struct report *report,
+                                struct error *err);
+
 /* docker://, a registry */
 struct source *source_open_docker(const char *uri, const struct source_options *options,
                                   struct report *report, struct error *err);

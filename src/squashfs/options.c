@@ -8,6 +8,7 @@
 
 #include "squashfs/compressor.h"
 #include "squashfs/squashfs.h"
+#include "util/quantity.h"
 #include "util/strbuf.h"
 #include "util/strlist.h"
 
@@ -33,35 +34,6 @@ static int bad_argument(const struct parse_state *state, const char *expected)
         return error_set(state->err, EINVAL, "%s %s: %s", state->word, state->argument, expected);
 }
 
-/* A decimal number with an optional binary suffix. Returns 0, or -1 when it is none. */
-static int parse_number(const char *text, const char *suffixes, uint64_t *ret)
-{
-        static const struct {
-                char suffix;
-                unsigned int shift;
-        } units[] = {
-                { 'K', 10 }, { 'k', 10 }, { 'M', 20 }, { 'm', 20 }, { 'G', 30 }, { 'g', 30 }
-        };
-        unsigned long long number;
-        unsigned int shift = 0;
-        char *end;
-
-        if (*text < '0' || *text > '9')
-                return -1;
-        errno = 0;
-        number = strtoull(text, &end, 10);
-        if (errno != 0)
-                return -1;
-        if (*end && strchr(suffixes, *end))
-                for (size_t i = 0; i < ARRAY_SIZE(units); i++)
-                        if (units[i].suffix == *end)
-                                shift = units[i].shift;
-        if (end[shift != 0] != '\0' || number > UINT64_MAX >> shift)
-                return -1;
-        *ret = (uint64_t)number << shift;
-        return 0;
-}
-
 static int parse_compressor(struct parse_state *state)
 {
         int id = sqfs_compressor_id_from_name(state->argument);
@@ -78,7 +50,7 @@ static int parse_level(struct parse_state *state)
 {
         uint64_t level;
 
-        if (parse_number(state->argument, "", &level) < 0 || level == 0 || level > INT32_MAX)
+        if (quantity_parse(state->argument, "", &level) < 0 || level == 0 || level > INT32_MAX)
                 return bad_argument(state, "not a compression level");
         state->options->level = (int)level;
         return 0;
@@ -88,7 +60,7 @@ static int parse_block_size(struct parse_state *state)
 {
         uint64_t size;
 
-        if (parse_number(state->argument, "KkMm", &size) < 0 || size < SQFS_MIN_BLOCK_SIZE ||
+        if (quantity_parse(state->argument, "KM", &size) < 0 || size < SQFS_MIN_BLOCK_SIZE ||
             size > SQFS_MAX_BLOCK_SIZE || (size & (size - 1)) != 0)
                 return bad_argument(state, "not a power of two from 4K to 1M");
         state->options->block_size = (uint32_t)size;
@@ -99,7 +71,8 @@ static int parse_processors(struct parse_state *state)
 {
         uint64_t count;
 
-        if (parse_number(state->argument, "", &count) < 0 || count == 0 || count > PROCESSORS_LIMIT)
+        if (quantity_parse(state->argument, "", &count) < 0 || count == 0 ||
+            count > PROCESSORS_LIMIT)
                 return bad_argument(state, "not a number of processors");
         state->options->processors = (unsigned int)count;
         return 0;
@@ -109,7 +82,7 @@ static int parse_memory(struct parse_state *state)
 {
         uint64_t size;
 
-        if (parse_number(state->argument, "KkMmGg", &size) < 0 || size == 0 || size > MEMORY_LIMIT)
+        if (quantity_parse(state->argument, "KMG", &size) < 0 || size == 0 || size > MEMORY_LIMIT)
                 return bad_argument(state, "not an amount of memory (as in 512M)");
         state->options->memory = size;
         return 0;
@@ -119,7 +92,7 @@ static int parse_time(struct parse_state *state, bool *ret_has, int64_t *ret)
 {
         uint64_t seconds;
 
-        if (parse_number(state->argument, "", &seconds) < 0 || seconds > UINT32_MAX)
+        if (quantity_parse(state->argument, "", &seconds) < 0 || seconds > UINT32_MAX)
                 return bad_argument(state, "not a time (seconds since 1970, at most 4294967295)");
         *ret_has = true;
         *ret = (int64_t)seconds;

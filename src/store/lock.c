@@ -30,7 +30,7 @@ int lock_take(struct lock *lock, const struct store *store, const char *blob_nam
               struct error *err)
 {
         *lock = (struct lock){ .dir_fd = store->dir_fd, .fd = -1 };
-        (void)snprintf(lock->name, sizeof(lock->name), ".%s.lock", blob_name);
+        (void)snprintf(lock->name, sizeof(lock->name), ".%s" LOCK_SUFFIX, blob_name);
         for (int i = 0; i < LOCK_TRIES; i++) {
                 auto_close int fd = openat(store->dir_fd, lock->name,
                                            O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -64,44 +64,20 @@ void lock_release(struct lock *lock)
         (void)close(TAKE_FD(lock->fd));
 }
 
-/*
- * Whether name is ".sha256-HEX.…" (a lock, or a temporary file of util/temp_file.h),
- * and of which blob.
- */
-static bool is_leftover(const char *name, char blob_name[STORE_NAME_SIZE])
-{
-        char digest[IMAGE_DIGEST_SIZE];
-        size_t length = STORE_NAME_SIZE - 1;
-
-        if (name[0] != '.' || strlen(name) < length + 2 || name[length + 1] != '.')
-                return false;
-        (void)snprintf(blob_name, STORE_NAME_SIZE, "%s", name + 1);
-        (void)snprintf(digest, sizeof(digest), "%s", blob_name);
-        if (strncmp(digest, "sha256-", 7) != 0)
-                return false;
-        digest[6] = ':';
-        return image_digest_valid(digest);
-}
-
 void lock_sweep(const struct store *store)
 {
-        auto_closedir DIR *dir = NULL;
+        auto_closedir DIR *dir = store_open_dir(store);
         struct dirent *entry;
-        int fd = openat(store->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-        if (fd >= 0)
-                dir = fdopendir(fd);
-        if (!dir) {
-                if (fd >= 0)
-                        (void)close(fd);
-                return;
-        }
-        while ((entry = readdir(dir))) {
+        while (dir && (entry = readdir(dir))) {
                 auto_lock struct lock lock = LOCK_INIT;
-                char blob_name[STORE_NAME_SIZE];
+                char digest[IMAGE_DIGEST_SIZE], blob_name[STORE_NAME_SIZE];
                 struct error ignored = ERROR_INIT;
+                const char *rest;
 
-                if (!is_leftover(entry->d_name, blob_name) ||
+                /* ".sha256-HEX.…": a lock, or a temporary file of util/temp_file.h */
+                rest = entry->d_name[0] == '.' ? store_name_digest(entry->d_name + 1, digest) : NULL;
+                if (!rest || *rest != '.' || store_blob_name(digest, blob_name, &ignored) < 0 ||
                     lock_take(&lock, store, blob_name, &ignored) <= 0 || lock.fd < 0)
                         continue;
                 if (strcmp(entry->d_name, lock.name) != 0)

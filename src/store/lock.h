@@ -7,6 +7,8 @@
 
 #include "store/store_private.h"
 
+#define LOCK_SUFFIX ".lock"
+
 /* ".sha256-HEX.lock" */
 #define LOCK_NAME_SIZE (1 + STORE_NAME_SIZE + 5)
 

@@ -4,6 +4,9 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/statvfs.h>
+
+#include "util/quantity.h"
 
 ssize_t io_read_full(int fd, void *buffer, size_t size)
 {
@@ -77,4 +80,22 @@ int io_write_file(int dir_fd, const char *path, const char *text, struct error *
         if (write(fd, text, length) != (ssize_t)length)
                 return error_errno(err, "%s: write", path);
         return 0;
+}
+
+int io_check_space(int fd, const char *path, uint64_t bytes, const char *mend, struct error *err)
+{
+        char needed[QUANTITY_SIZE], free_text[QUANTITY_SIZE];
+        struct statvfs st;
+        uint64_t available;
+
+        if (fstatvfs(fd, &st) < 0 || st.f_frsize == 0 || st.f_blocks == 0)
+                return 0;
+        available = st.f_bavail > UINT64_MAX / st.f_frsize ? UINT64_MAX
+                                                           : st.f_bavail * st.f_frsize;
+        if (bytes <= available)
+                return 0;
+        quantity_format_size(bytes, needed);
+        quantity_format_size(available, free_text);
+        return error_set(err, ENOSPC, "%s: no room: %s are needed, %s are free; %s", path, needed,
+                         free_text, mend);
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "util/error.h"
@@ -32,3 +33,10 @@ int io_read_fd(int fd, const char *name, size_t limit, struct strbuf *content, s
 
 /* Write text to an existing file, as for the files of /proc: one write call. */
 int io_write_file(int dir_fd, const char *path, const char *text, struct error *err);
+
+/*
+ * Whether so many bytes more fit into the file system that fd is on: 0, or -1 with *err
+ * (ENOSPC) naming path, need, what is free, and then the mend. A file system that does
+ * not tell, and a quota, show only when they are hit.
+ */
+int io_check_space(int fd, const char *path, uint64_t bytes, const char *mend, struct error *err);

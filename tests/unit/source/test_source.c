@@ -367,12 +367,17 @@ static void test_close_early(void **state)
 {
         struct import import;
         struct source *source;
+        struct stream *stream;
+        struct error err = ERROR_INIT;
         struct timespec before, after;
 
         (void)state;
         import_init(&import, FLAW_LAYER_HANGS);
         source = open_source(&import);
+        stream = source_layer(source, 0, &err);
+        assert_non_null(stream);
         (void)usleep(200000);
+        stream_close(stream);
         (void)clock_gettime(CLOCK_MONOTONIC, &before);
         source_close(source);
         (void)clock_gettime(CLOCK_MONOTONIC, &after);

@@ -389,6 +389,66 @@ static void test_race(void **state)
         (void)close(fds[1]);
 }
 
+static void test_images_by_reference(void **state)
+{
+        static const char reference[] = "docker://registry.test#a:latest amd64";
+        char found[IMAGE_DIGEST_SIZE], name[STORE_IMAGE_NAME_SIZE];
+        struct error err = ERROR_INIT;
+        int fd = -1;
+
+        (void)state;
+        assert_int_equal(store_find_image(store, reference, found, &fd, &err), 0);
+        assert_int_equal(store_set_image(store, reference, digest, &err), 0);
+        /* The image itself is still missing. */
+        assert_int_equal(store_find_image(store, reference, found, &fd, &err), 0);
+
+        assert_int_equal(store_image_name(digest, name, &err), 0);
+        fd = openat(store_dir_fd(store), name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+        assert_true(fd >= 0);
+        (void)close(fd);
+        assert_int_equal(store_find_image(store, reference, found, &fd, &err), 1);
+        (void)close(fd);
+        assert_string_equal(found, digest);
+        assert_int_equal(store_find_image(store, "docker://other", found, &fd, &err), 0);
+        assert_int_equal(store_image_name("sha256:../x", name, &err), -1);
+}
+
+/* A lease is one process's at a time, and that of a dead one is anybody's. */
+static void test_lease(void **state)
+{
+        struct lease lease = LEASE_INIT;
+        struct error err = ERROR_INIT;
+        int ready[2], status;
+        pid_t child;
+        char byte;
+
+        (void)state;
+        assert_int_equal(pipe(ready), 0);
+        child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+                if (lease_take(&lease, store_dir_fd(store), "out", NULL, &err) < 0 ||
+                    write(ready[1], "", 1) != 1)
+                        _exit(1);
+                (void)usleep(300000);
+                lease_release(&lease);
+                if (lease_take(&lease, store_dir_fd(store), "other", NULL, &err) < 0)
+                        _exit(1);
+                _exit(0); /* without releasing that one */
+        }
+        assert_int_equal(read(ready[0], &byte, 1), 1);
+        assert_int_equal(lease_take(&lease, store_dir_fd(store), "out", NULL, &err), 0);
+        lease_release(&lease);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+        assert_int_equal(faccessat(store_dir_fd(store), ".other.lease", F_OK, 0), 0);
+        assert_int_equal(lease_take(&lease, store_dir_fd(store), "other", NULL, &err), 0);
+        lease_release(&lease);
+        assert_int_equal(faccessat(store_dir_fd(store), ".other.lease", F_OK, 0), -1);
+        (void)close(ready[0]);
+        (void)close(ready[1]);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -402,6 +462,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_killed_writer, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_sweep, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_race, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_images_by_reference, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_lease, set_up, tear_down),
         };
         struct error err = ERROR_INIT;
 
