@@ -3,7 +3,7 @@
 
 static struct {
         bool root, writable, dry_run, subids, pid, net, ipc, uts;
-        const char *rc;
+        const char *rc, *overlay;
         struct strlist mounts, env;
 } values;
 
@@ -24,6 +24,8 @@ static const struct option options[] = {
         { 0, "ipc", NULL, "Have System V IPC, message queues and /dev/shm of one's own", OPTION_FLAG,
           &values.ipc },
         { 0, "uts", NULL, "Have a host name of one's own", OPTION_FLAG, &values.uts },
+        { 0, "overlay", "DIR|tmpfs[:SIZE]", "Where the changes to an image go", OPTION_TEXT,
+          &values.overlay },
         { 0, "dry-run", NULL, "Print what would be done, and do nothing", OPTION_FLAG,
           &values.dry_run },
         HELP_OPTION,
@@ -49,6 +51,7 @@ static int run(const struct command_context *context, char **words, struct error
                 .mounts = &values.mounts,
                 .env = &values.env,
                 .command = words + 1,
+                .overlay = values.overlay,
                 .dry_run = values.dry_run ? stdout : NULL,
         };
         int status = 0, result = command_start(context, &arguments, &status, err);

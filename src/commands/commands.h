@@ -60,6 +60,7 @@ struct start_arguments {
         const struct strlist *mounts; /* --mount words */
         const struct strlist *env;    /* --env words */
         char *const *command;         /* NULL-terminated; may be empty */
+        const char *overlay;          /* NULL: as configured, for images */
         FILE *dry_run; /* NULL, or where to print what would be done instead of doing it */
 };
 

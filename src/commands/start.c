@@ -34,6 +34,17 @@ static int is_image(const char *target, struct error *err)
         return image;
 }
 
+static int choose_overlay(const struct command_context *context,
+                          const struct start_arguments *arguments, struct runtime_overlay *ret,
+                          struct error *err)
+{
+        const char *word = arguments->overlay ? arguments->overlay : context->config->overlay;
+
+        if (runtime_overlay_parse(word, ret, err) < 0)
+                return error_prefix(err, "%s", arguments->overlay ? "--overlay" : "ENROOT_OVERLAY");
+        return 0;
+}
+
 static int print_plan(const struct command_context *context, const struct runtime_start *start,
                       FILE *out, struct error *err)
 {
@@ -54,7 +65,7 @@ int command_start(const struct command_context *context, const struct start_argu
                 .env = arguments->env,
                 .command = arguments->command,
         };
-        auto_free char *rootfs = NULL;
+        auto_free char *rootfs = NULL, *overlay_dir = NULL;
         struct stat st;
         int image = is_image(target, err);
 
@@ -65,6 +76,19 @@ int command_start(const struct command_context *context, const struct start_argu
                 if (!rootfs)
                         return error_errno(err, "%s", target);
                 start.image = true;
+                if (choose_overlay(context, arguments, &start.overlay, err) < 0)
+                        return -1;
+                if (start.overlay.dir) {
+                        overlay_dir = path_absolute(start.overlay.dir, err);
+                        if (!overlay_dir)
+                                return -1;
+                        start.overlay.dir = overlay_dir;
+                }
+        } else if (arguments->overlay) {
+                return error_set(err, EINVAL,
+                                 "--overlay %s: only an image file has an overlay; the container "
+                                 "%s is changed itself",
+                                 arguments->overlay, target);
         } else {
                 if (container_check_name(target, err) < 0)
                         return -1;

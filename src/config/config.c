@@ -54,6 +54,7 @@ static const struct variable {
           CONFIG_PROCESSORS_LIMIT },
         { "ENROOT_MOUNT_HOME", BOOL, MEMBER(mount_home), "no" },
         { "ENROOT_NATIVE_OVERLAYFS", BOOL, MEMBER(native_overlayfs), "yes" },
+        { "ENROOT_OVERLAY", TEXT, MEMBER(overlay), "tmpfs" },
         { "ENROOT_REMAP_ROOT", BOOL, MEMBER(remap_root), "no" },
         { "ENROOT_RESTRICT_DEV", BOOL, MEMBER(restrict_dev), "no" },
         { "ENROOT_ROOTFS_WRITABLE", BOOL, MEMBER(rootfs_writable), "no" },
@@ -312,18 +313,10 @@ static int number_of(const struct variable *variable, const struct config_settin
 
 static int make_absolute(struct config_setting *setting, struct error *err)
 {
-        auto_free char *cwd = NULL;
-        char *path;
+        char *path = path_absolute(setting->value, err);
 
-        if (setting->value[0] == '/')
-                return 0;
-        cwd = getcwd(NULL, 0);
-        if (!cwd)
-                return error_errno(err, "%s=%.200s: current directory", setting->name,
-                                   setting->value);
-        path = path_join(strcmp(cwd, "/") == 0 ? "" : cwd, setting->value);
         if (!path)
-                return error_no_memory(err);
+                return error_prefix(err, "%s=%.200s", setting->name, setting->value);
         free(setting->value);
         setting->value = path;
         return 0;

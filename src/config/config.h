@@ -46,7 +46,7 @@ struct config {
 
         const char *cache_max_size, *cache_max_age; /* "50G", "30d"; "": no limit */
 
-        const char *gzip_program, *zstd_options, *squash_options;
+        const char *gzip_program, *zstd_options, *squash_options, *overlay;
         unsigned int max_processors, max_connections; /* never 0, which means no limit in files */
         unsigned int transfer_retries;
         long connect_timeout, transfer_timeout; /* seconds; 0: no limit */

@@ -6,6 +6,7 @@
  * bind           path or in root  in root, created   open_tree, mount_setattr, move_mount;
  *                                                    before Linux 5.12 mount(2) and remount
  * file system    -                in root, created   mount(2)
+ * image          path or in root  in root, created   by the root's mount_image
  * move           path or in root  in root, created   mount(2)
  * remount,bind   -                in root            mount_setattr or mount(2)
  * remount        -                in root            mount(2)
@@ -343,13 +344,43 @@ static int apply_bind(const struct mount_entry *entry, const struct mount_root *
         return -1;
 }
 
+/*
+ * An image file, which the kernel takes from devices only. Returns 0; 1 when the source is
+ * something else; or -1 with *err.
+ */
+static int apply_image(const struct mount_entry *entry, const struct mount_root *root,
+                       struct error *err)
+{
+        auto_cleanup(source_release) struct source source = { .fd = -1 };
+        auto_close int target = -1;
+        struct stat st;
+
+        if (source_open(&source, entry, root, err) < 0)
+                return -1;
+        if (stat(source.path, &st) < 0)
+                return error_errno(err, "source");
+        if (!S_ISREG(st.st_mode))
+                return 1;
+        if (entry->data)
+                return error_set(err, EINVAL, "an image has no option \"%.200s\"", entry->data);
+        if (!root->mount_image)
+                return error_set(err, EOPNOTSUPP, "no images can be mounted here");
+        target = target_open(entry, root, NULL, err);
+        if (target < 0)
+                return -1;
+        return root->mount_image(root->image_context, entry, source.path, target, err);
+}
+
 static int apply_file_system(const struct mount_entry *entry, const struct mount_root *root,
                              struct error *err)
 {
-        auto_close int target = target_open(entry, root, NULL, err);
-        auto_close int mounted = -1;
+        auto_close int target = -1, mounted = -1;
         char path[FD_PATH_SIZE];
+        int image = entry->image ? apply_image(entry, root, err) : 1;
 
+        if (image <= 0)
+                return image;
+        target = target_open(entry, root, NULL, err);
         if (target < 0)
                 return -1;
         if (mount(entry->source ? entry->source : "none", fd_path(target, path), entry->type,
@@ -432,7 +463,7 @@ int mount_plan_check(const struct mount_plan *plan, const char *root_path, struc
 {
         for (size_t i = 0; i < plan->count; i++) {
                 const struct mount_entry *entry = &plan->entries[i];
-                bool has_path = (entry->bind && !entry->remount) || entry->move;
+                bool has_path = (entry->bind && !entry->remount) || entry->move || entry->image;
 
                 if (!has_path || entry->nofail || !entry->source ||
                     path_below(entry->source, root_path) || access(entry->source, F_OK) == 0)

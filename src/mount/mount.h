@@ -35,6 +35,7 @@ struct mount_entry {
         unsigned long propagation;     /* MS_PRIVATE, MS_SLAVE …, 0: leave */
         bool propagation_recursive;
         bool bind, recursive, remount, move, detach;
+        bool image; /* type squashfs: source is an image file, or a device */
         enum mount_create create;
         bool nofail, silent;
         int pass;     /* fs_passno: lower ones first, negative ones before the hooks */
@@ -105,11 +106,19 @@ int mount_plan_sort(struct mount_plan *plan);
 struct mount_root {
         int fd;           /* O_PATH will do; opened in the current mount namespace */
         const char *path; /* where it is: sources below it are resolved inside it; NULL: none are */
+
+        /*
+         * Mounts the image file at path source for an entry of type squashfs, which users
+         * cannot mount themselves. NULL: nobody does. Returns 0, or -1 with *err.
+         */
+        int (*mount_image)(const void *context, const struct mount_entry *entry, const char *source,
+                           int target_fd, struct error *err);
+        const void *image_context;
 };
 
 /*
  * Look whether every source is there, before anything is mounted: what an entry binds or
- * moves, unless it is nofail or lies below root_path (NULL: nothing does), where earlier
+ * moves, and image files, unless it is nofail or lies below root_path (NULL: nothing does), where earlier
  * entries may make it. Returns 0, or -1 with *err naming source, target and origin.
  */
 int mount_plan_check(const struct mount_plan *plan, const char *root_path, struct error *err);

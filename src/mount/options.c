@@ -38,6 +38,7 @@ static const struct option {
         { "group", IGNORED, 0 },
         { "iversion", SET, MS_I_VERSION },
         { "lazytime", SET, MS_LAZYTIME },
+        { "loop", IGNORED, 0 }, /* image files need no device here */
         { "loud", LOUD, 0 },
         { "mand", SET, MS_MANDLOCK },
         { "noatime", SET, MS_NOATIME },

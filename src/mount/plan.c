@@ -290,37 +290,26 @@ static int settle_operation(const struct line *line, struct mount_entry *entry, 
         return 0;
 }
 
-/* "none" and "tmpfs" are no paths where a type is given; "./none" is. */
-static char *source_path(const char *source, bool is_path, struct error *err)
+/* Data images are mounted where nothing is: their directory is made without being asked for. */
+static void settle_image(const struct line *line, struct mount_entry *entry)
 {
-        auto_free char *cwd = NULL;
-        char *absolute;
-
-        is_path = is_path || strncmp(source, "./", 2) == 0 || strncmp(source, "../", 3) == 0;
-        if (source[0] == '/' || !is_path) {
-                absolute = strdup(source);
-        } else {
-                cwd = getcwd(NULL, 0);
-                if (!cwd) {
-                        error_errno(err, "current directory");
-                        return NULL;
-                }
-                absolute = path_join(strcmp(cwd, "/") == 0 ? "" : cwd, source);
-        }
-        if (!absolute)
-                error_no_memory(err);
-        return absolute;
+        entry->image = mounts_type(line, entry) && strcmp(line->type, "squashfs") == 0;
+        if (entry->image && entry->create == MOUNT_CREATE_NONE)
+                entry->create = MOUNT_CREATE_DIR;
 }
 
 static int copy_source(const struct line *line, bool from_cwd, struct mount_entry *entry,
                        struct error *err)
 {
-        bool is_path = is_bind(entry) || entry->move;
+        bool is_path = is_bind(entry) || entry->move || entry->image;
 
         if (!is_path && !mounts_type(line, entry))
                 return 0;
-        if (from_cwd) {
-                entry->source = source_path(line->source, is_path, err);
+        /* "none" and "tmpfs" are no paths where a type is given; "./none" is. */
+        is_path = is_path || strncmp(line->source, "./", 2) == 0 ||
+                  strncmp(line->source, "../", 3) == 0;
+        if (from_cwd && is_path) {
+                entry->source = path_absolute(line->source, err);
                 return entry->source ? 0 : -1;
         }
         entry->source = strdup(line->source);
@@ -353,6 +342,7 @@ int plan_add_fields(struct mount_plan *plan, struct strlist *fields, bool from_c
                 return -1;
         if (line.options && options_parse(line.options, &entry, err) < 0)
                 return -1;
+        settle_image(&line, &entry);
         if (settle_operation(&line, &entry, err) < 0 ||
             copy_source(&line, from_cwd, &entry, err) < 0 || copy_target(&line, &entry, err) < 0)
                 return -1;

@@ -9,6 +9,7 @@
 
 #include "hooks/hooks.h"
 #include "mount/mount.h"
+#include "runtime/image_server.h"
 #include "runtime/runtime.h"
 #include "squashfs/squashfs.h"
 #include "util/cleanup.h"
@@ -88,12 +89,11 @@ int rootfs_pivot(const struct container *container, struct error *err);
 
 /* An image file on its way to a rootfs. */
 struct image_start {
-        int image_fd, fuse_fd;
-        struct squashfs_image *image;
-        int go_fd; /* write end: tells the server that the image is mounted; closing it, to end */
+        struct image_server server;
+        int layer_fd; /* directory that changes go to, locked; -1: into memory */
 };
 
-#define IMAGE_START_INIT { .image_fd = -1, .fuse_fd = -1, .go_fd = -1 }
+#define IMAGE_START_INIT { .server = IMAGE_SERVER_INIT, .layer_fd = -1 }
 
 void image_start_release(struct image_start *start);
 #define auto_image_start auto_cleanup(image_start_release)
@@ -108,8 +108,41 @@ int image_open(struct image_start *start, const struct container *container, str
 int image_start_server(struct image_start *start, const struct container *container,
                        struct error *err);
 
-/* Mount the image with a layer in memory on top, and open it as container->root. */
+/* Mount the image with its writable layer on top, and open it as container->root. */
 int image_mount(struct image_start *start, struct container *container, struct error *err);
+
+/* Mount a file system at a path of the host, seen in this mount namespace only. */
+int mount_at(const char *source, const char *target, const char *type, uint64_t flags,
+             const char *data, struct error *err);
+
+/*
+ * For struct mount_root: mount an image file as a mount plan wants it. context is the
+ * container. Returns 0, or -1 with *err.
+ */
+int image_mount_data(const void *context, const struct mount_entry *entry, const char *source,
+                     int target_fd, struct error *err);
+
+/* ---- writable.c: where the changes to an image go ---- */
+
+/*
+ * Make and lock the directory of a writable layer; *ret is a descriptor whose end is the
+ * lock's, too, or -1 for a layer in memory. Waits a moment for a container that is just
+ * ending. Still in the host's namespaces. Returns 0, or -1 with *err.
+ */
+int writable_open(const struct runtime_overlay *overlay, int *ret, struct error *err);
+
+/* Make "upper" and "work" appear in a directory of the runtime directory. */
+int writable_mount(const struct runtime_overlay *overlay, int layer_fd, const char *target,
+                struct error *err);
+
+/* A file system in memory of the size that is asked for. */
+int writable_mount_memory(const struct runtime_overlay *overlay, const char *source,
+                       const char *target, mode_t mode, struct error *err);
+
+/* ---- underlay.c ---- */
+
+/* Fill an empty root in memory with the image at lower_fd, as far as that goes without overlayfs. */
+int underlay_build(int lower_fd, int root_fd, struct error *err);
 
 /* ---- child.c: what only a child can do, as entering a process id namespace ---- */
 

@@ -70,10 +70,16 @@ static void print_identity(const struct container *container, struct strbuf *tex
 {
         const struct identity *identity = &container->identity;
         const struct config *config = container->config;
+        const struct runtime_overlay *overlay = &container->start->overlay;
 
         strbuf_printf(text, "rootfs: %s (%s, %s)\n", container->start->rootfs,
-                      container->start->image ? "image, changes in memory" : "container",
+                      container->start->image ? "image" : "container",
                       container->config->rootfs_writable ? "writable" : "read-only");
+        if (container->start->image)
+                strbuf_printf(text, "changes: %s%s\n", overlay->dir ? overlay->dir : "in memory, ",
+                              overlay->dir    ? "" :
+                              overlay->size   ? overlay->size :
+                                                "half of the machine's");
         strbuf_printf(text, "namespaces: %s%smount%s%s%s cgroup\n",
                       container->user_namespace ? "user " : "", config->unshare_pid ? "pid " : "",
                       config->unshare_net ? " net" : "", config->unshare_ipc ? " ipc" : "",

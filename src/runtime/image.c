@@ -1,165 +1,63 @@
 /*
- * Starting an image file without unpacking it: a FUSE server shows the image, and an
- * overlay with a layer in memory makes it writable.
- *
- * The life of the server. It is forked after the user namespace is entered, because
- * the kernel accepts /dev/fuse only from the namespace that mounts (fuse_fill_super),
- * and before the mount namespace is, because the namespace must die with the
- * container's last process: then the kernel takes the file system down, reading
- * /dev/fuse gives ENODEV, and the server ends, whatever killed the container. Until
- * the image is mounted that signal does not exist, so the server first waits for a
- * byte on a socket; the socket closes unwritten when the start fails, and it ends.
- * It is forked twice, so that it is no child of the container's command.
+ * Starting an image file without unpacking it: a server shows the image (image_server.c),
+ * and an overlay with a writable layer (writable.c) over it takes the changes. Where the
+ * kernel has no overlayfs for users, the image stays read-only (underlay.c).
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "host/host.h"
 #include "runtime/container.h"
 #include "util/path.h"
 
-#define SERVER_NAME "enroot-fuse"
+/* Directories of the runtime directory, which is the current one while they are mounted. */
+#define LOWER "lower"   /* the image */
+#define LAYER "layer"   /* upper and work */
+#define ROOT  "overlay" /* both together, the container's root */
 
 void image_start_release(struct image_start *start)
 {
-        int *fds[] = { &start->image_fd, &start->fuse_fd, &start->go_fd };
-
-        if (start->image)
-                squashfs_close(TAKE_PTR(start->image));
-        for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
-                if (*fds[i] >= 0)
-                        (void)close(TAKE_FD(*fds[i]));
+        image_server_release(&start->server);
+        if (start->layer_fd >= 0)
+                (void)close(TAKE_FD(start->layer_fd));
 }
 
 char *image_root_path(const struct config *config)
 {
-        return path_join(config->runtime_path, "overlay");
+        return path_join(config->runtime_path, ROOT);
 }
 
 int image_open(struct image_start *start, const struct container *container, struct error *err)
 {
-        const char *path = container->start->rootfs;
+        const struct runtime_overlay *overlay = &container->start->overlay;
 
-        start->image_fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (start->image_fd < 0)
-                return error_errno(err, "%s", path);
-        start->image = squashfs_open(start->image_fd, path, err);
-        if (!start->image)
+        if (overlay->dir && !container->config->native_overlayfs)
+                return error_set(err, EINVAL,
+                                 "overlay %s: changes are kept with the kernel's overlayfs only, "
+                                 "which ENROOT_NATIVE_OVERLAYFS=no forbids",
+                                 overlay->dir);
+        if (image_server_open(&start->server, container->start->rootfs, err) < 0 ||
+            writable_open(overlay, &start->layer_fd, err) < 0)
                 return -1;
         if (path_make_private_dirs(container->config->runtime_path, 0700, err) < 0)
                 return error_append(err, "; set ENROOT_RUNTIME_PATH to a directory of yours");
         return 0;
 }
 
-static int open_fuse(struct error *err)
-{
-        int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-
-        if (fd >= 0)
-                return fd;
-        error_errno(err, "/dev/fuse");
-        host_explain(HOST_FUSE_DEVICE, err);
-        return error_append(err, ", or unpack the image with \"enroot create\" and start that");
-}
-
-/* ---- the server process ---- */
-
-static int detach_from_terminal(void)
-{
-        /*
-         * A batch system asks every process of a job to end before it kills them.
-         * The files must stay there while the container's programs do so.
-         */
-        static const int ignored[] = {
-                SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGPIPE
-        };
-        auto_close int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-        for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
-                (void)signal(ignored[i], SIG_IGN);
-        if (null < 0 || setsid() < 0 || chdir("/") < 0)
-                return -1;
-        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-                if (dup2(null, fd) < 0)
-                        return -1;
-        return 0;
-}
-
-/* The whole life of the server. It has nobody to report to: without it, the start fails. */
-static int serve(struct image_start *start, const struct identity *identity, int go_fd)
-{
-        int keep[] = { start->image_fd, start->fuse_fd, go_fd };
-        const struct squashfs_serve_options options = {
-                .uid = identity->uid,
-                .gid = identity->gid,
-                .uid_count = identity->uid_count,
-                .gid_count = identity->gid_count,
-        };
-        struct error err = ERROR_INIT;
-        char go;
-
-        /*
-         * The server still sees the host's files. Not being dumpable keeps the
-         * container's processes, which have its user id and namespace, out of
-         * its memory and of /proc/PID/root (ptrace(2), access mode checking).
-         */
-        if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_NAME, SERVER_NAME) < 0 ||
-            detach_from_terminal() < 0 || privileges_drop_all(&err) < 0)
-                return EXIT_FAILURE;
-        /* Somebody may be waiting for the end of a pipe that the container was given. */
-        descriptors_close_all_but(keep, ARRAY_SIZE(keep));
-        if (recv(go_fd, &go, sizeof(go), 0) != sizeof(go))
-                return EXIT_FAILURE;
-        (void)close(go_fd);
-        if (squashfs_serve(start->image, start->fuse_fd, &options, &err) < 0)
-                return EXIT_FAILURE;
-        return EXIT_SUCCESS;
-}
-
 int image_start_server(struct image_start *start, const struct container *container,
                        struct error *err)
 {
-        auto_close int go_fd = -1;
-        int sockets[2];
-        pid_t child;
-
-        start->fuse_fd = open_fuse(err);
-        if (start->fuse_fd < 0)
-                return -1;
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) < 0)
-                return error_errno(err, "cannot make a socket");
-        start->go_fd = sockets[0];
-        go_fd = sockets[1];
-
-        child = fork();
-        if (child < 0)
-                return error_errno(err, "cannot start the image's server");
-        if (child == 0) {
-                pid_t server = fork();
-
-                if (server == 0)
-                        _exit(serve(start, &container->identity, go_fd));
-                _exit(server < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
-        }
-        /* A failure shows at the socket; the status may be lost to an ignored SIGCHLD. */
-        while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
-                ;
-        return 0;
+        return image_server_start(&start->server, &container->identity, start->layer_fd, false,
+                                  err);
 }
 
-/* ---- mounting ---- */
-
-/* Mount a file system at a path of the host, seen in this mount namespace only. */
-static int mount_at(const char *source, const char *target, const char *type, uint64_t flags,
-                    const char *data, struct error *err)
+int mount_at(const char *source, const char *target, const char *type, uint64_t flags,
+             const char *data, struct error *err)
 {
         struct mount_entry entry = {
                 .source = (char *)source,
@@ -189,15 +87,19 @@ static char *mount_source(const struct container *container)
                                                                                           source;
 }
 
+/* ---- the root ---- */
+
 /*
- * Put the writable layer over the image. The current directory is the one that the
- * layers are in: overlay options know no safe way to write any path.
+ * The current directory is the one that the layers are in: overlay options know no safe
+ * way to write any path.
  */
 static int mount_overlay(const char *source, const char *target, bool user_namespace,
                          struct error *err)
 {
-        static const char plain[] = "lowerdir=lower,upperdir=upper,workdir=work,xino=off";
-        static const char user[] = "lowerdir=lower,upperdir=upper,workdir=work,xino=off,userxattr";
+        static const char plain[] = "lowerdir=" LOWER ",upperdir=" LAYER "/upper,workdir=" LAYER
+                                    "/work,xino=off";
+        static const char user[] = "lowerdir=" LOWER ",upperdir=" LAYER "/upper,workdir=" LAYER
+                                   "/work,xino=off,userxattr";
 
         /*
          * "userxattr" came with overlayfs in user namespaces (Linux 5.11). Older
@@ -210,57 +112,115 @@ static int mount_overlay(const char *source, const char *target, bool user_names
         return mount_at(source, target, "overlay", 0, plain, err);
 }
 
-static int make_layers(const char *path, struct error *err)
+/* Whether overlayfs is refused to users as such, whatever the layers are. */
+static bool is_no_overlay(const struct error *err)
 {
-        static const char *const names[] = { "lower", "upper", "work" };
-
-        if (mkdir(path, 0755) < 0 || chdir(path) < 0)
-                return error_errno(err, "%s", path);
-        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-                /* upper gives the container's root its mode, whatever the user's umask. */
-                if (mkdir(names[i], 0755) < 0 || chmod(names[i], 0755) < 0)
-                        return error_errno(err, "%s/%s", path, names[i]);
-        return 0;
+        return err->code == ENODEV || err->code == EPERM || err->code == EACCES;
 }
 
-/* Mount the image at lower and let the server go. */
-static int mount_image(const struct image_start *start, const struct container *container,
-                       const char *source, const char *root_path, struct error *err)
+/* A root without overlayfs; reason says why there is none. */
+static int mount_underlay(const struct container *container, const char *source, int lower_fd,
+                          const char *reason, struct error *err)
 {
-        auto_free char *lower = path_join(root_path, "lower");
-        char data[256];
+        const char *target = container->root_path;
+        auto_close int root = -1;
 
-        if (!lower)
-                return error_no_memory(err);
-        if (squashfs_fuse_mount_data(start->fuse_fd, container->identity.uid,
-                                     container->identity.gid, data, sizeof(data), err) < 0 ||
-            mount_at(source, lower, "fuse", MS_RDONLY, data, err) < 0)
+        report_warn(container->report,
+                    "%s: the image's files cannot be changed or removed, and new ones, which are "
+                    "lost at the end, only be made in /, /etc, /home, /opt, /root, /run, /srv, "
+                    "/tmp and /var; \"enroot create\" makes a container that can be changed",
+                    reason);
+        if (writable_mount_memory(&container->start->overlay, source, target, 0755, err) < 0)
                 return -1;
-        if (send(start->go_fd, "", 1, MSG_NOSIGNAL) != 1)
-                return error_set(err, ECHILD, "the image's server ended early");
-        return 0;
+        root = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (root < 0)
+                return error_errno(err, "%s", target);
+        return underlay_build(lower_fd, root, err);
+}
+
+static int mount_root(const struct image_start *start, const struct container *container,
+                      const char *source, int lower_fd, struct error *err)
+{
+        const struct runtime_overlay *overlay = &container->start->overlay;
+        auto_free char *layer = path_join(container->config->runtime_path, LAYER);
+        struct error refusal = ERROR_INIT;
+
+        if (!layer)
+                return error_no_memory(err);
+
+        if (!container->config->native_overlayfs)
+                return mount_underlay(container, source, lower_fd, "ENROOT_NATIVE_OVERLAYFS=no",
+                                      err);
+        if (writable_mount(overlay, start->layer_fd, layer, err) < 0)
+                return -1;
+        if (mount_overlay(source, container->root_path, container->user_namespace, err) == 0) {
+                /* overlayfs makes it without permissions, and "rm -r" would stop at it. */
+                if (start->layer_fd >= 0)
+                        (void)fchmodat(start->layer_fd, "work/work", 0700, 0);
+                return 0;
+        }
+        if (overlay->dir || !is_no_overlay(err))
+                return host_explain(HOST_OVERLAY, err);
+        refusal = *err;
+        return mount_underlay(container, source, lower_fd, refusal.message, err);
+}
+
+static int mount_layers(struct image_start *start, struct container *container, struct error *err)
+{
+        static const char *const names[] = { LOWER, LAYER, ROOT };
+        const char *runtime = container->config->runtime_path;
+        auto_free char *source = mount_source(container);
+        auto_close int lower = -1;
+
+        container->root_path = image_root_path(container->config);
+        if (!source || !container->root_path)
+                return error_no_memory(err);
+        container->root.path = container->root_path;
+        if (mount_at("tmpfs", runtime, "tmpfs", 0, "mode=700", err) < 0)
+                return -1;
+        if (chdir(runtime) < 0)
+                return error_errno(err, "%s", runtime);
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+                if (mkdir(names[i], 0755) < 0)
+                        return error_errno(err, "%s/%s", runtime, names[i]);
+        lower = open(LOWER, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (lower < 0)
+                return error_errno(err, "%s/" LOWER, runtime);
+        if (image_server_mount(&start->server, &container->identity, source, lower, 0, err) < 0)
+                return -1;
+        (void)close(TAKE_FD(lower));
+        lower = open(LOWER, O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* the image's root now */
+        if (lower < 0)
+                return error_errno(err, "%s/" LOWER, runtime);
+        return mount_root(start, container, source, lower, err);
 }
 
 int image_mount(struct image_start *start, struct container *container, struct error *err)
 {
-        const char *runtime = container->config->runtime_path;
-        auto_free char *source = mount_source(container);
+        /* Relative paths of the command line, and of hooks, are the caller's. */
+        auto_close int cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-        if (!source)
-                return error_no_memory(err);
-        if (mount_at("tmpfs", runtime, "tmpfs", 0, "mode=700", err) < 0)
+        if (mount_layers(start, container, err) < 0)
                 return -1;
-        container->root_path = image_root_path(container->config);
-        if (!container->root_path)
-                return error_no_memory(err);
-        container->root.path = container->root_path;
-        if (make_layers(container->root_path, err) < 0 ||
-            mount_image(start, container, source, container->root_path, err) < 0)
-                return -1;
-        if (mount_overlay(source, container->root_path, container->user_namespace, err) < 0)
-                return host_explain(HOST_OVERLAY, err);
+        if (cwd >= 0 && fchdir(cwd) < 0)
+                return error_errno(err, "cannot return to the current directory");
         container->root.fd = open(container->root_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (container->root.fd < 0)
                 return error_errno(err, "%s", container->root_path);
         return 0;
+}
+
+/* ---- images as mounts ---- */
+
+int image_mount_data(const void *context, const struct mount_entry *entry, const char *source,
+                     int target_fd, struct error *err)
+{
+        const struct container *container = context;
+        auto_image_server struct image_server server = IMAGE_SERVER_INIT;
+
+        if (image_server_open(&server, source, err) < 0 ||
+            image_server_start(&server, &container->identity, -1, true, err) < 0)
+                return -1;
+        return image_server_mount(&server, &container->identity, entry->source, target_fd,
+                                  entry->attr_set, err);
 }

@@ -13,9 +13,22 @@
 #include "util/strbuf.h"
 #include "util/strlist.h"
 
+/* Where the changes to an image go. Borrowed strings. */
+struct runtime_overlay {
+        const char *dir;  /* directory that keeps them, in upper and work; NULL: into memory */
+        const char *size; /* of the memory, as tmpfs(5) takes it; NULL: half of the machine's */
+};
+
+/*
+ * Take apart what --overlay and ENROOT_OVERLAY say: "tmpfs", "tmpfs:SIZE" or a directory;
+ * "" is the first. The result points into word. Returns 0, or -1 with *err (EINVAL).
+ */
+int runtime_overlay_parse(const char *word, struct runtime_overlay *ret, struct error *err);
+
 struct runtime_start {
         const char *rootfs; /* absolute path of a container's directory, or of an image file */
-        bool image;         /* rootfs is an image file: mount it, changes stay in memory */
+        bool image;         /* rootfs is an image file: mount it */
+        struct runtime_overlay overlay; /* of an image */
         const char *rc;     /* --rc: script that replaces /etc/rc, or NULL */
         const struct strlist *mounts; /* --mount words */
         const struct strlist *env;    /* --env words */

@@ -41,9 +41,6 @@ static int warn_of_missing_features(struct container *container, struct error *e
 {
         const struct config *config = container->config;
 
-        if (container->start->image && !config->native_overlayfs)
-                report_warn(container->report, "ENROOT_NATIVE_OVERLAYFS=no has no effect: images "
-                                               "are always started with the kernel's overlayfs");
         if (warn_of_hooks_in(container, config->sysconf_path, err) < 0)
                 return -1;
         return warn_of_hooks_in(container, config->config_path, err);
@@ -98,6 +95,8 @@ static int assemble(struct container *container, struct error *err)
         const struct mount_root *root = &container->root;
 
         container->view = root_view_directory(root->fd);
+        container->root.mount_image = image_mount_data;
+        container->root.image_context = container;
         /* Mistakes are better found before anything is done. */
         if (prepare_environment(container, err) < 0 || prepare_mounts(container, &plan, err) < 0 ||
             mount_plan_check(&plan, root->path, err) < 0)

@@ -302,6 +302,26 @@ int path_normalize(const char *path, struct strbuf *result)
         return result->failed ? -1 : 0;
 }
 
+char *path_absolute(const char *path, struct error *err)
+{
+        auto_free char *cwd = NULL;
+        char *absolute;
+
+        if (path[0] == '/') {
+                absolute = strdup(path);
+        } else {
+                cwd = getcwd(NULL, 0);
+                if (!cwd) {
+                        error_errno(err, "current directory");
+                        return NULL;
+                }
+                absolute = path_join(strcmp(cwd, "/") == 0 ? "" : cwd, path);
+        }
+        if (!absolute)
+                error_no_memory(err);
+        return absolute;
+}
+
 char *path_join(const char *dir, const char *name)
 {
         char *joined = NULL;

@@ -47,6 +47,9 @@ int path_open_parent(int root_fd, const char *path, bool create, char *name);
  */
 int path_normalize(const char *path, struct strbuf *result);
 
+/* path itself, or below the current directory when it is relative. malloc'd, or NULL with *err. */
+char *path_absolute(const char *path, struct error *err);
+
 /* dir + "/" + name as malloc'd memory, or NULL. */
 char *path_join(const char *dir, const char *name);
 

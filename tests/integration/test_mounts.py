@@ -1,5 +1,8 @@
 """start: mounts, devices, and what the built-in hooks bring."""
 import os
+import shutil
+import signal
+import subprocess
 
 import harness
 from test_environment import SettingsCase as Settings
@@ -176,3 +179,140 @@ class TestSurroundings(Settings):
             shown = self.output(target, "cat", "/proc/self/mounts")
             points = {line.split()[1] for line in shown.splitlines()} - {self.user.home}
             self.assertEqual([point for point in points if point.startswith(self.user.home)], [])
+
+
+class TestDataImages(Settings):
+    """Image files as mounts: --mount, mounts.d, in containers and in image starts."""
+
+    def setUp(self):
+        super().setUp()
+        self.data = self.image("data.sqsh", "from the image\n")
+
+    def image(self, name, text):
+        tree = self.user.tmp + "/tree"
+        self.write(tree + "/dir/file", text)
+        path = self.user.work + "/" + name
+        subprocess.run(["mksquashfs", tree, path, "-quiet", "-no-progress", "-noappend"],
+                       check=True, stdout=subprocess.DEVNULL)
+        os.chmod(path, 0o644)
+        shutil.rmtree(tree)
+        return path
+
+    def targets(self):
+        yield self.container()
+        yield harness.world.library.squashed("alpine")
+
+    def test_an_image_is_mounted_by_path_and_relative_to_the_working_directory(self):
+        """IMAGE.sqsh:/data:squashfs of the reference, with and without options."""
+        for target in self.targets():
+            for word in (self.data + ":/data:squashfs", "data.sqsh:/data:squashfs",
+                         "./data.sqsh:/new/place:squashfs:ro", "data.sqsh:/mnt:squashfs:loop,nofail"):
+                point = word.split(":")[1]
+                self.assertEqual(self.output("-m", word, target, "cat", point + "/dir/file"),
+                                 "from the image\n")
+
+    def test_an_image_is_a_line_of_fstab(self):
+        self.user_file("mounts.d/50-data.fstab", "%s /data squashfs\n${MORE} /more squashfs "
+                       "nosuid,noexec 0 -1\n" % self.data)
+        more = self.image("more.sqsh", "more\n")
+        for target in self.targets():
+            self.assertEqual(self.output(target, "cat", "/data/dir/file", "/more/dir/file",
+                                         env={"MORE": more}), "from the image\nmore\n")
+
+    def test_an_image_in_the_containers_own_fstab(self):
+        target = self.container()
+        shutil.copy(self.data, self.data_path("alpine/own.sqsh"))
+        with open(self.data_path("alpine/etc/fstab"), "a") as file:
+            file.write("${ENROOT_ROOTFS}/own.sqsh /data squashfs x-create=dir\n")
+        self.assertEqual(self.output(target, "cat", "/data/dir/file"), "from the image\n")
+
+    def test_several_images_and_one_twice(self):
+        words = []
+        for number in range(4):
+            name = "image%d.sqsh" % (number // 2)
+            if number % 2 == 0:
+                self.image(name, "%d\n" % number)
+            words += ["-m", "%s:/data/%d:squashfs" % (name, number)]
+        for target in self.targets():
+            # Mounts on a mount: the first one is the directory of the others.
+            self.assertEqual(self.output("-m", "tmpfs:/data:tmpfs:x-create=dir", *words, target,
+                                         "sh", "-c", "cat /data/*/dir/file"), "0\n0\n2\n2\n")
+
+    def test_data_are_read_only_and_the_users(self):
+        for target in self.targets():
+            for options in ("", ":rw", ":rw,suid,dev"):
+                shown = self.output("--rw", "-m", "data.sqsh:/data:squashfs" + options, target, "sh",
+                                    "-c", "grep ' /data ' /proc/self/mounts; stat -c %u "
+                                    "/data/dir/file; touch /data/x 2>&1 || :")
+                line, owner, refusal = shown.splitlines()
+                self.assertLessEqual({"ro", "nosuid", "nodev"}, set(line.split()[3].split(",")))
+                self.assertEqual(int(owner), self.user.uid)
+                self.assertIn("Read-only file system", refusal)
+
+    def test_servers_end_with_the_container(self):
+        """One process an image, as long as the container lives; the harness counts the rest."""
+        self.image("more.sqsh", "more\n")
+        words = ["-m", "data.sqsh:/data:squashfs", "-m", "more.sqsh:/more:squashfs:shared"]
+        for target, count in zip(self.targets(), (2, 3)):
+            for end in ("normal", "kill"):
+                process = self.start("enroot", "start", *words, target, "sh", "-c",
+                                     "echo ready; read line; cat /data/dir/file",
+                                     stdin=subprocess.PIPE)
+                self.assertEqual(process.stdout.readline(), b"ready\n")
+                servers = [pid for pid in self.user.processes() if self.name(pid) == "enroot-fuse"]
+                self.assertEqual(len(servers), count)
+                # What a batch system sends first must not take the files away.
+                for pid in servers:
+                    os.kill(pid, signal.SIGTERM)
+                if end == "kill":
+                    process.kill()
+                    process.communicate(timeout=30)
+                else:
+                    out, _ = process.communicate(b"\n", timeout=30)
+                    self.assertEqual(out, b"from the image\n")
+                self.assertEqual(self.wait_for_no_process(self.user), [])
+
+    @staticmethod
+    def name(pid):
+        with open("/proc/%d/comm" % pid) as file:
+            return file.read().strip()
+
+    def test_a_detached_image_is_gone(self):
+        for target in self.targets():
+            self.output("-m", "data.sqsh:/data:squashfs", "-m", "none:/data:none:x-detach", target,
+                        "sh", "-c", "test ! -e /data/dir")
+
+    def test_what_is_no_image_is_named(self):
+        self.write(self.user.work + "/text", "nothing of the kind\n")
+        with open(self.data, "rb") as file:
+            half = file.read()[:96]
+        with open(self.user.work + "/half", "wb") as file:
+            file.write(half)
+        for target in self.targets():
+            self.refused("start", "-m", "text:/data:squashfs", target, "true", says="text.*squashfs")
+            self.refused("start", "-m", "half:/data:squashfs", target, "true", says="half")
+            self.refused("start", "-m", "absent.sqsh:/data:squashfs", target, "true",
+                         says="absent.sqsh.*no such file")
+            self.refused("start", "-m", ".:/data:squashfs", target, "true", says="/data")
+            self.refused("start", "-m", "data.sqsh:/data:squashfs:frob=1", target, "true",
+                         says="frob")
+            self.output("-m", "text:/data:squashfs:nofail,silent", "-m",
+                        "absent:/data:squashfs:nofail,silent", target, "true")
+            self.assertEqual(self.wait_for_no_process(self.user), [])
+
+    def test_the_mounts_show_the_image(self):
+        for target in self.targets():
+            shown = self.output("-m", "data.sqsh:/data:squashfs", target, "cat",
+                                "/proc/self/mounts")
+            self.assertIn(self.data + " /data fuse ", shown)
+
+    def test_with_process_ids_of_its_own(self):
+        for target in self.targets():
+            self.assertEqual(self.output("--pid", "-m", "data.sqsh:/data:squashfs", target, "cat",
+                                         "/data/dir/file"), "from the image\n")
+
+    def test_a_dry_run_starts_no_server(self):
+        for target in self.targets():
+            plan = self.output("--dry-run", "-m", "data.sqsh:/data:squashfs", target)
+            self.assertIn(self.data + " /data squashfs x-create=dir 0 0  # data.sqsh:/data:squashfs",
+                          plan)
