@@ -45,6 +45,10 @@ static int run_verb(const struct verb *verb, char **words, char **environment)
         }
         if (verb->configure)
                 verb->configure(&config);
+        if (verb->with_owners && command_enter_subids(&context, &err) < 0) {
+                message_error(err.message);
+                return 1;
+        }
         if (verb->cancellable) {
                 cancel_install();
                 messages_progress_start(&report);

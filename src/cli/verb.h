@@ -19,6 +19,7 @@ struct verb {
         const struct option *options;
         int least, most;  /* number of words; most -1: no limit */
         bool cancellable; /* writes files: Ctrl-C cleans up, progress is shown */
+        bool with_owners; /* makes or reads trees whose files may have owners of their own */
 
         /* Options that change the configuration; called once it is loaded. NULL: none do. */
         void (*configure)(struct config *config);

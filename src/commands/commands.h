@@ -20,6 +20,12 @@ struct command_context {
         struct report *report;
 };
 
+/*
+ * With ENROOT_SUBIDS, become root among the subordinate ids (runtime_enter_subids): for
+ * verbs that make or read trees with their owners, before there are threads.
+ */
+int command_enter_subids(const struct command_context *context, struct error *err);
+
 struct import_arguments {
         const char *uri;
         const char *output; /* NULL: named after the image, in the current directory */

@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "runtime/runtime.h"
 #include "util/path.h"
 
 int container_check_name(const char *name, struct error *err)
@@ -34,4 +36,48 @@ int container_open_data_path(const char *data_path, struct error *err)
         if (fd < 0)
                 return error_errno(err, "ENROOT_DATA_PATH %s", data_path);
         return fd;
+}
+
+int command_enter_subids(const struct command_context *context, struct error *err)
+{
+        if (!context->config->subids || (context->config->allow_superuser && geteuid() == 0))
+                return 0;
+        return runtime_enter_subids(context->config, err);
+}
+
+struct unpack_options container_unpack_options(const struct command_context *context)
+{
+        return (struct unpack_options){
+                .threads = context->config->max_processors,
+                .keep_owners = runtime_keeps_owners(context->config),
+                .report = context->report,
+        };
+}
+
+struct removal {
+        int data_fd;
+        const char *name;
+};
+
+static int remove_tree(void *context, struct error *err)
+{
+        const struct removal *removal = context;
+
+        return path_remove_tree(removal->data_fd, removal->name, err);
+}
+
+int container_remove_tree(const struct config *config, int data_fd, const char *name,
+                          struct error *err)
+{
+        struct removal removal = { .data_fd = data_fd, .name = name };
+        struct error cause = ERROR_INIT;
+
+        if (remove_tree(&removal, err) == 0)
+                return 0;
+        /* What the user may not remove himself can belong to his subordinate ids. */
+        if (err->code != EACCES && err->code != EPERM)
+                return -1;
+        if (runtime_run_with_subids(config, remove_tree, &removal, &cause) == 0)
+                return 0;
+        return error_append(err, " (nor with subordinate ids: %s)", cause.message);
 }

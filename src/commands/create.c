@@ -51,6 +51,7 @@ int command_create(const struct command_context *context, const struct create_ar
                    struct error *err)
 {
         const struct config *config = context->config;
+        const struct unpack_options options = container_unpack_options(context);
         auto_free char *name = container_name(arguments);
         auto_close int image_fd = -1;
         auto_squashfs_image struct squashfs_image *image = NULL;
@@ -64,7 +65,7 @@ int command_create(const struct command_context *context, const struct create_ar
         if (image_fd < 0 || new_container_begin(&container, config, name, err) < 0)
                 return -1;
         report_info(context->report, "Extracting squashfs filesystem...");
-        if (unpack_image(image, container.dir.fd, config->max_processors, context->report, err) < 0)
+        if (unpack_image(image, container.dir.fd, &options, err) < 0)
                 return error_prefix(err, "extract %s to %s/%s", arguments->image,
                                     config->data_path, name);
         return new_container_publish(&container, err);

@@ -53,11 +53,10 @@ static int end_file(void *context, struct error *err)
 static int build_directory(const struct command_context *context, struct source *source, int dir_fd,
                            int stage_fd, struct error *err)
 {
+        const struct unpack_options options = container_unpack_options(context);
         auto_tree struct tree *tree = tree_new(err);
         auto_dir_writer struct dir_writer *writer =
-                tree ? dir_writer_new(dir_fd, stage_fd, context->config->max_processors,
-                                      context->report, err)
-                     : NULL;
+                tree ? dir_writer_new(dir_fd, stage_fd, &options, err) : NULL;
         const struct content_sink sink = { begin_file, append, end_file, writer };
 
         if (!writer)

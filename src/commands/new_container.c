@@ -48,10 +48,10 @@ int new_container_begin_aside(const struct new_container *container, struct temp
 }
 
 /* Remove what killed runs left. Failures do not matter: the next run tries again. */
-static void remove_stale(const char *data_path, int data_fd)
+static void remove_stale(const struct config *config, int data_fd)
 {
         static const char prefix[] = "." UNFINISHED_PREFIX;
-        auto_closedir DIR *dir = opendir(data_path);
+        auto_closedir DIR *dir = opendir(config->data_path);
         struct error ignored = ERROR_INIT;
         struct dirent *entry;
 
@@ -62,7 +62,7 @@ static void remove_stale(const char *data_path, int data_fd)
                         continue;
                 fd = openat(data_fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
-                        (void)path_remove_tree(data_fd, entry->d_name, &ignored);
+                        (void)container_remove_tree(config, data_fd, entry->d_name, &ignored);
         }
 }
 
@@ -82,7 +82,7 @@ int new_container_begin(struct new_container *container, const struct config *co
                                  "container already exists: %s/%s (--force replaces it, --name "
                                  "gives another name)",
                                  config->data_path, name);
-        remove_stale(config->data_path, container->data_fd);
+        remove_stale(config, container->data_fd);
         return new_container_begin_aside(container, &container->dir, err);
 }
 
@@ -92,6 +92,10 @@ int new_container_publish(struct new_container *container, struct error *err)
 
         if (temp_dir_publish(&container->dir, container->name, config->force_override, err) < 0)
                 return error_prefix(err, "container %s/%s", config->data_path, container->name);
+        temp_dir_discard(&container->dir);
+        /* What it replaced may have files of subordinate ids, which that cannot remove. */
+        if (config->force_override)
+                remove_stale(config, container->data_fd);
         return 0;
 }
 

@@ -31,5 +31,5 @@ int command_remove(const struct command_context *context, const char *name,
                 if (!confirm(question.data))
                         return 0;
         }
-        return path_remove_tree(data_fd, name, err);
+        return container_remove_tree(context->config, data_fd, name, err);
 }

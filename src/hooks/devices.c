@@ -78,13 +78,12 @@ int hook_devices(struct hook_context *context, struct hook_plan *plan, struct er
             add_console(&plan->now, err) < 0)
                 return -1;
         for (size_t i = 0; i < ARRAY_SIZE(links); i++)
-                if (change_list_add(&plan->changes,
-                                    &(struct change){
-                                            .kind = CHANGE_LINK,
-                                            .path = (char *)links[i].path,
-                                            .text = (char *)links[i].target,
-                                            .length = strlen(links[i].target),
-                                    }) < 0)
+                if (change_list_add(&plan->changes, &(struct change){
+                                                            .kind = CHANGE_LINK,
+                                                            .path = (char *)links[i].path,
+                                                            .text = (char *)links[i].target,
+                                                            .length = strlen(links[i].target),
+                                                    }) < 0)
                         return error_no_memory(err);
         return 0;
 }

@@ -274,7 +274,8 @@ int child_watch(struct stand_in *stand_in)
         (void)prctl(PR_SET_DUMPABLE, 0);
         descriptors_close_all_but(keep, ARRAY_SIZE(keep));
         if (stand_in->listener > 0) {
-                (void)setpgid(stand_in->child, stand_in->child); /* as it does itself: who is first? */
+                (void)setpgid(stand_in->child,
+                              stand_in->child); /* as it does itself: who is first? */
                 (void)setpgid(stand_in->listener, stand_in->child);
         }
         stand_in->given = stand_in->terminal >= 0;

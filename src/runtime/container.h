@@ -201,6 +201,8 @@ struct login {
         char *program; /* NULL: look argv[0] up in PATH */
         char **argv;
         char *arg0, *home;
+        struct strlist recorded; /* words that argv borrows from the image's record */
+        char *work_dir;          /* where they run; NULL: at home */
         mode_t umask;
         bool has_umask, has_file_limit;
         unsigned long long file_limit; /* bytes; RLIM_INFINITY for none */
@@ -213,6 +215,13 @@ void login_release(struct login *login);
 
 /* Prepare from the files of the rootfs, whose content is taken as data. Changes nothing. */
 int login_prepare(struct login *login, const struct container *container, struct error *err);
+
+/*
+ * The same for an image without a shell: the entrypoint that its import recorded, and the
+ * command or what was recorded for none. 1, or 0 when that is nothing; -1 with *err.
+ */
+int login_set_recorded(struct login *login, const struct container *container,
+                       char *const *command, struct error *err);
 
 /* Become the command; the rootfs is the root directory now. Returns only on failure. */
 int login_exec(struct login *login, const struct container *container, struct error *err);

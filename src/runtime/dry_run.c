@@ -144,7 +144,10 @@ static int print_command(struct dry_run *run, struct error *err)
                 print_word(login.environment.items[i], run->text);
         if (login.has_umask)
                 strbuf_printf(run->text, "umask: %03o\n", login.umask);
-        strbuf_printf(run->text, "directory: %s\n", login.home ? login.home : "/");
+        strbuf_printf(run->text, "directory: %s\n",
+                      login.work_dir ? login.work_dir
+                      : login.home   ? login.home
+                                     : "/");
         strbuf_printf(run->text, "program: %s\n", login.program ? login.program : login.argv[0]);
         strbuf_append(run->text, "arguments:\n");
         for (char **word = login.argv; *word; word++)

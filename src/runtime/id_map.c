@@ -126,7 +126,7 @@ void id_map_keep_own(struct id_map *map, uint32_t own)
         /* Beyond the map, the user's id has no place to leave: the last one makes room for 0. */
         uint32_t place = own < map->end ? own : map->end - 1;
 
-        if (place == 0)
+        if (own == 0)
                 return;
         for (size_t i = 1; i < map->count; i++) {
                 struct id_range *range = &map->ranges[i];

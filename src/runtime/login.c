@@ -37,6 +37,8 @@ void login_release(struct login *login)
         free(TAKE_PTR(login->argv));
         free(TAKE_PTR(login->arg0));
         free(TAKE_PTR(login->home));
+        free(TAKE_PTR(login->work_dir));
+        strlist_release(&login->recorded);
 }
 
 /* A file of the image as text; a missing or odd one counts as empty. */
@@ -280,6 +282,32 @@ static int set_shell_command(struct login *login, bool login_shell, const char *
         return 0;
 }
 
+/* Without a shell: what the image's import recorded, else the command itself. */
+static int choose_without_shell(struct login *login, const struct container *container,
+                                bool script, struct error *err)
+{
+        char *const *command = container->start->command;
+        int recorded;
+
+        if (container->rc_fd >= 0)
+                return error_set(err, ENOENT,
+                                 "the image has no shell (%s) that could run the --rc script",
+                                 DEFAULT_SHELL);
+        recorded = script || !*command ? login_set_recorded(login, container, command, err) : 0;
+        if (recorded != 0)
+                return recorded < 0 ? -1 : 0;
+        if (!*command)
+                return error_set(err, ENOENT,
+                                 "the image has no shell (%s) and names no program: give the path "
+                                 "of one as the command",
+                                 DEFAULT_SHELL);
+        if (script)
+                report_warn(container->report,
+                            "the image has no shell, so its %s is not run: executing %s directly",
+                            RC_SCRIPT, *command);
+        return set_direct_command(login, command) < 0 ? error_no_memory(err) : 0;
+}
+
 static int choose_program(struct login *login, const struct container *container, struct error *err)
 {
         static char rc_path[] = RC_SCRIPT, rc_fd_path[] = RC_FD_PATH, dash_c[] = "-c", sh[] = "sh";
@@ -300,17 +328,10 @@ static int choose_program(struct login *login, const struct container *container
         if (shell && (script || one_line || !*command)) {
                 result = set_shell_command(login, container->config->login_shell, shell, words,
                                            command + one_line);
-        } else if (*command && container->rc_fd < 0) {
-                if (script)
-                        report_warn(container->report,
-                                    "the image has no shell, so its %s is not run: executing %s "
-                                    "directly",
-                                    RC_SCRIPT, *command);
+        } else if (!script && *command) {
                 result = set_direct_command(login, command);
         } else {
-                return error_set(err, ENOENT,
-                                 "the image has no shell (%s): give a command to execute",
-                                 DEFAULT_SHELL);
+                return choose_without_shell(login, container, script, err);
         }
         return result < 0 ? error_no_memory(err) : 0;
 }
@@ -371,9 +392,14 @@ static int explain_exec(const struct login *login, struct error *err)
 
 int login_exec(struct login *login, const struct container *container, struct error *err)
 {
-        if (login->home && chdir(login->home) < 0)
+        if (login->work_dir) {
+                if (chdir(login->work_dir) < 0)
+                        return error_errno(err, "the image's working directory %s",
+                                           login->work_dir);
+        } else if (login->home && chdir(login->home) < 0) {
                 report_warn(container->report, "cannot change to the home directory %s: %s",
                             login->home, strerror(errno));
+        }
         if (login->has_umask)
                 (void)umask(login->umask);
         if (login->has_file_limit) {

@@ -50,8 +50,8 @@ int namespace_enter_others(const struct container *container, struct error *err)
 
         if (enter_mount(container->user_namespace, err) < 0)
                 return -1;
-        if (config->unshare_net &&
-            (enter(CLONE_NEWNET, "network", HOST_NET_NAMESPACE, err) < 0 || bring_loopback_up(err) < 0))
+        if (config->unshare_net && (enter(CLONE_NEWNET, "network", HOST_NET_NAMESPACE, err) < 0 ||
+                                    bring_loopback_up(err) < 0))
                 return -1;
         if (config->unshare_ipc && enter(CLONE_NEWIPC, "IPC", HOST_IPC_NAMESPACE, err) < 0)
                 return -1;

@@ -81,8 +81,10 @@ static int explain_rights(const struct newidmap *tools, const char *program, str
         if (path && geteuid() != 0 && stat(path, &st) == 0 &&
             !(st.st_uid == 0 && st.st_mode & S_ISUID) &&
             getxattr(path, "security.capability", NULL, 0) < 0)
-                return error_append(err, " (as root, \"chmod u+s %s\": it has neither the "
-                                         "set-user-id bit nor file capabilities)", path);
+                return error_append(err,
+                                    " (as root, \"chmod u+s %s\": it has neither the "
+                                    "set-user-id bit nor file capabilities)",
+                                    path);
         return -1;
 }
 
@@ -121,8 +123,8 @@ static _Noreturn void run_program(const char *path, char *const *arguments, int 
         _exit(EXIT_FAILURE);
 }
 
-static int start_program(struct newidmap *tools, size_t index, const struct id_map *map,
-                         int go_fd, int error_fd, struct error *err)
+static int start_program(struct newidmap *tools, size_t index, const struct id_map *map, int go_fd,
+                         int error_fd, struct error *err)
 {
         auto_free char *program = newidmap_find(programs[index], tools->path);
         auto_strlist struct strlist arguments = STRLIST_INIT;

@@ -24,7 +24,10 @@ struct newidmap {
         struct sigaction old_action; /* of SIGCHLD */
 };
 
-#define NEWIDMAP_INIT { .go_fd = -1, .error_fd = -1 }
+#define NEWIDMAP_INIT                                                                              \
+        {                                                                                          \
+                .go_fd = -1, .error_fd = -1                                                        \
+        }
 
 /*
  * Start both for this process. path is a list of directories to look in besides the

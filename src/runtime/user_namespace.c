@@ -93,9 +93,11 @@ static int explain_no_subids(const char *name, const char *uids, const char *gid
         if (first_group > first)
                 first = first_group;
         error_set(err, ENOENT,
-                  "%s has no subordinate ids in %s: as root, add the line \"%s:%u:%u\" to %s",
-                  name, has_gids ? SUBUID : has_uids ? SUBGID : SUBUID " and " SUBGID, name, first,
-                  SUBID_DEFAULT_COUNT, has_gids || has_uids ? "it" : "both");
+                  "%s has no subordinate ids in %s: as root, add the line \"%s:%u:%u\" to %s", name,
+                  has_gids   ? SUBUID
+                  : has_uids ? SUBGID
+                             : SUBUID " and " SUBGID,
+                  name, first, SUBID_DEFAULT_COUNT, has_gids || has_uids ? "it" : "both");
         if (program)
                 return -1;
         newidmap_mend(mend);
@@ -201,7 +203,8 @@ int runtime_run_with_subids(const struct config *config, runtime_step step, void
                 struct error failure = ERROR_INIT;
                 bool failed = run_step(config, step, context, &failure) < 0;
 
-                /* An error that says nothing is a success; what is lost is one that says nothing. */
+                /* An error that says nothing is a success; what is lost is one that says nothing.
+                 */
                 if (!failed)
                         failure = (struct error)ERROR_INIT;
                 (void)io_write_full(pipes[1], &failure, sizeof(failure));

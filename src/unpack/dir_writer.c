@@ -20,8 +20,7 @@
 
 struct dir_writer {
         int root_fd;
-        struct report *report;
-        atomic_bool xattrs_refused;
+        struct maker maker;
         struct stage stage;
 };
 
@@ -34,8 +33,8 @@ struct placement {
         struct dir_cache dirs;
 };
 
-struct dir_writer *dir_writer_new(int dir_fd, int stage_fd, unsigned int threads,
-                                  struct report *report, struct error *err)
+struct dir_writer *dir_writer_new(int dir_fd, int stage_fd, const struct unpack_options *options,
+                                  struct error *err)
 {
         auto_free struct dir_writer *writer = calloc(1, sizeof(*writer));
         auto_close int root_fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -48,8 +47,9 @@ struct dir_writer *dir_writer_new(int dir_fd, int stage_fd, unsigned int threads
                 error_errno(err, "open the directory to write to");
                 return NULL;
         }
-        writer->report = report;
-        if (stage_init(&writer->stage, stage_fd, threads, report, &writer->xattrs_refused, err) < 0)
+        writer->maker.report = options->report;
+        writer->maker.keep_owners = options->keep_owners;
+        if (stage_init(&writer->stage, stage_fd, options->threads, &writer->maker, err) < 0)
                 return NULL;
         writer->root_fd = TAKE_FD(root_fd);
         return TAKE_PTR(writer);
@@ -89,7 +89,7 @@ static int stage_special(struct dir_writer *writer, struct tree_inode *inode, st
                 return 0;
         if (stage_number(&writer->stage, inode, path, err) < 0)
                 return -1;
-        return make_special(writer->stage.fd, path, &inode->meta, err);
+        return make_special(&writer->maker, writer->stage.fd, path, &inode->meta, err);
 }
 
 static int place(struct dir_writer *writer, int directory, const struct tree_node *node,
@@ -108,7 +108,7 @@ static int place(struct dir_writer *writer, int directory, const struct tree_nod
                 break;
         default:
                 if (inode->links == 1)
-                        return make_special(directory, node->name, &inode->meta, err);
+                        return make_special(&writer->maker, directory, node->name, &inode->meta, err);
                 if (stage_special(writer, inode, err) < 0)
                         return -1;
         }
@@ -176,7 +176,8 @@ static int end_directory(struct placement *placement, const struct plan_director
 
         if (fd < 0)
                 return -1;
-        if (make_set_xattrs(fd, &meta->xattrs, writer->report, &writer->xattrs_refused, err) < 0 ||
+        if (make_set_xattrs(&writer->maker, fd, &meta->xattrs, err) < 0 ||
+            make_set_owner(&writer->maker, fd, NULL, meta->uid, meta->gid, err) < 0 ||
             make_set_mode(fd, make_mode(ENTRY_DIRECTORY, meta->mode), err) < 0 ||
             make_set_time(fd, meta->mtime, err) < 0)
                 return plan_error(err, "extract", directory, NULL);

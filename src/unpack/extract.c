@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "unpack/make.h"
 #include "util/cancel.h"
 #include "util/cleanup.h"
 
@@ -20,8 +19,7 @@ static int set_xattrs(struct extractor *extractor, squashfs_ref ref, int fd, str
 
         if (squashfs_xattrs(extractor->image, ref, &meta.xattrs, err) < 0)
                 return -1;
-        return make_set_xattrs(fd, &meta.xattrs, extractor->report, extractor->xattrs_refused,
-                               err);
+        return make_set_xattrs(extractor->maker, fd, &meta.xattrs, err);
 }
 
 /* ---- content ---- */
@@ -72,7 +70,7 @@ static int write_part(struct extractor *extractor, const struct plan_item *item,
                 squashfs_unmap(extractor->image, &map);
                 if (status < 0)
                         return -1;
-                make_count(extractor->report, 0, piece);
+                make_count(extractor->maker->report, 0, piece);
                 offset += piece;
         }
         return 0;
@@ -109,7 +107,8 @@ static int complete_file(struct extractor *extractor, const struct plan_item *it
 {
         if (item->has_xattrs && set_xattrs(extractor, item->ref, fd, err) < 0)
                 return -1;
-        if (make_set_mode(fd, make_mode(ENTRY_FILE, item->mode), err) < 0)
+        if (make_set_owner(extractor->maker, fd, NULL, item->uid, item->gid, err) < 0 ||
+            make_set_mode(fd, make_mode(ENTRY_FILE, item->mode), err) < 0)
                 return -1;
         return make_set_time(fd, item->mtime, err);
 }
@@ -124,7 +123,7 @@ int extract_end(struct extractor *extractor, const struct plan_item *item, int f
                 status = error_errno(err, "close");
         if (status < 0)
                 return item_error(err, item);
-        make_count(extractor->report, 1, 0);
+        make_count(extractor->maker->report, 1, 0);
         return 0;
 }
 
@@ -150,6 +149,8 @@ static int extract_special(struct extractor *extractor, const struct plan_item *
         auto_cleanup(entry_meta_release) struct entry_meta meta = {
                 .type = item->type,
                 .mode = item->mode,
+                .uid = item->uid,
+                .gid = item->gid,
                 .mtime = item->mtime,
         };
         int directory = dir_cache_open(&extractor->dirs, item->directory, err);
@@ -161,9 +162,9 @@ static int extract_special(struct extractor *extractor, const struct plan_item *
                 if (!meta.target)
                         return item_error(err, item);
         }
-        if (make_special(directory, item->name, &meta, err) < 0)
+        if (make_special(extractor->maker, directory, item->name, &meta, err) < 0)
                 return item_error(err, item);
-        make_count(extractor->report, 1, 0);
+        make_count(extractor->maker->report, 1, 0);
         return 0;
 }
 
@@ -193,7 +194,7 @@ int extract_link(struct extractor *extractor, const struct plan_item *first,
                 error_errno(err, "link");
                 return item_error(err, item);
         }
-        make_count(extractor->report, 1, 0);
+        make_count(extractor->maker->report, 1, 0);
         return 0;
 }
 
@@ -207,9 +208,10 @@ int extract_directory_end(struct extractor *extractor, const struct plan_directo
                 return -1;
         if (squashfs_stat(extractor->image, directory->ref, &stat, err) < 0 ||
             (stat.has_xattrs && set_xattrs(extractor, directory->ref, fd, err) < 0) ||
+            make_set_owner(extractor->maker, fd, NULL, stat.meta.uid, stat.meta.gid, err) < 0 ||
             make_set_mode(fd, make_mode(ENTRY_DIRECTORY, stat.meta.mode), err) < 0 ||
             make_set_time(fd, stat.meta.mtime, err) < 0)
                 return plan_error(err, "extract", directory, NULL);
-        make_count(extractor->report, 1, 0);
+        make_count(extractor->maker->report, 1, 0);
         return 0;
 }

@@ -4,10 +4,8 @@
  */
 #pragma once
 
-#include <stdatomic.h>
-
 #include "unpack/dir_cache.h"
-#include "util/report.h"
+#include "unpack/make.h"
 
 /* Content is moved in pieces that are still in the processor's cache when they are written. */
 #define EXTRACT_PIECE (256 << 10)
@@ -15,10 +13,9 @@
 /* The tools of one thread. */
 struct extractor {
         struct squashfs_image *image;
-        struct report *report;
+        struct maker *maker; /* shared */
         struct dir_cache dirs;
         void *buffer;                /* EXTRACT_PIECE bytes */
-        atomic_bool *xattrs_refused; /* shared: by the file system, which was told */
 };
 
 /* One name of the plan that is no directory. Returns 0, or -1 with *err naming it. */

@@ -30,16 +30,8 @@ mode_t make_mode(enum entry_type type, uint16_t mode)
         return mode | 0400 | (mode & 0111 ? 0100 : 0);
 }
 
-/* Not every file system takes attributes, and few images have any that matter. */
-static void warn_refused(struct report *report, atomic_bool *refused)
-{
-        if (!atomic_exchange(refused, true))
-                report_warn(report,
-                            "The file system does not take user attributes; they are left out");
-}
-
-int make_set_xattrs(int fd, const struct xattr_list *xattrs, struct report *report,
-                    atomic_bool *refused, struct error *err)
+int make_set_xattrs(struct maker *maker, int fd, const struct xattr_list *xattrs,
+                    struct error *err)
 {
         for (size_t i = 0; i < xattrs->count; i++) {
                 const struct xattr *xattr = &xattrs->items[i];
@@ -50,9 +42,30 @@ int make_set_xattrs(int fd, const struct xattr_list *xattrs, struct report *repo
                         continue;
                 if (errno != ENOTSUP)
                         return error_errno(err, "attribute %s", xattr->name);
-                warn_refused(report, refused);
+                /* Not every file system takes attributes, and few images have any that matter. */
+                if (!atomic_exchange(&maker->xattrs_refused, true))
+                        report_warn(maker->report, "The file system does not take user "
+                                                   "attributes; they are left out");
                 break;
         }
+        return 0;
+}
+
+int make_set_owner(struct maker *maker, int fd, const char *name, uint32_t uid, uint32_t gid,
+                   struct error *err)
+{
+        /* What root makes is his already. */
+        if (!maker->keep_owners || (uid == 0 && gid == 0))
+                return 0;
+        if (fchownat(fd, name ? name : "", uid, gid, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) == 0)
+                return 0;
+        if (errno != EINVAL)
+                return error_errno(err, "set the owner");
+        if (!atomic_exchange(&maker->owners_refused, true))
+                report_warn(maker->report,
+                            "The image has files of ids that are not mapped (%u:%u): they become "
+                            "root's. More subordinate ids in /etc/subuid and /etc/subgid help",
+                            uid, gid);
         return 0;
 }
 
@@ -84,26 +97,31 @@ int make_set_time(int fd, int64_t mtime, struct error *err)
         return 0;
 }
 
-static int make_node(int directory, const char *name, const struct entry_meta *meta,
-                     struct error *err)
+static int make_node(struct maker *maker, int directory, const char *name,
+                     const struct entry_meta *meta, struct error *err)
 {
         mode_t type = meta->type == ENTRY_FIFO ? S_IFIFO : S_IFSOCK;
 
         if (mknodat(directory, name, type | 0600, 0) < 0)
                 return error_errno(err, "mknod");
+        if (make_set_owner(maker, directory, name, meta->uid, meta->gid, err) < 0)
+                return -1;
         if (fchmodat(directory, name, make_mode(meta->type, meta->mode), 0) < 0)
                 return error_errno(err, "chmod");
         return 0;
 }
 
-int make_special(int directory, const char *name, const struct entry_meta *meta, struct error *err)
+int make_special(struct maker *maker, int directory, const char *name,
+                 const struct entry_meta *meta, struct error *err)
 {
         struct timespec times[2];
 
         if (meta->type == ENTRY_SYMLINK) {
                 if (symlinkat(meta->target, directory, name) < 0)
                         return error_errno(err, "symlink");
-        } else if (make_node(directory, name, meta, err) < 0) {
+                if (make_set_owner(maker, directory, name, meta->uid, meta->gid, err) < 0)
+                        return -1;
+        } else if (make_node(maker, directory, name, meta, err) < 0) {
                 return -1;
         }
         times_of(meta->mtime, times);

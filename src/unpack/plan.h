@@ -32,6 +32,7 @@ struct plan_item {
         uint64_t position; /* of the content in the image */
         uint64_t size;
         int64_t mtime;
+        uint32_t uid, gid;
         enum entry_type type;
         uint16_t mode;
         bool has_xattrs;

@@ -62,8 +62,10 @@ static int complete_file(const struct stage *stage, const struct tree_inode *fil
                          struct error *err)
 {
         const struct entry_meta *meta = &file->meta;
-        int status = make_set_xattrs(fd, &meta->xattrs, stage->report, stage->xattrs_refused, err);
+        int status = make_set_xattrs(stage->maker, fd, &meta->xattrs, err);
 
+        if (status == 0)
+                status = make_set_owner(stage->maker, fd, NULL, meta->uid, meta->gid, err);
         if (status == 0)
                 status = make_set_mode(fd, make_mode(ENTRY_FILE, meta->mode), err);
         if (status == 0)
@@ -156,8 +158,8 @@ static void start_threads(struct stage *stage, size_t wanted)
         (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-int stage_init(struct stage *stage, int fd, unsigned int threads, struct report *report,
-               atomic_bool *xattrs_refused, struct error *err)
+int stage_init(struct stage *stage, int fd, unsigned int threads, struct maker *maker,
+               struct error *err)
 {
         size_t wanted = threads <= 1                  ? 0
                         : threads < STAGE_THREADS_MAX ? threads
@@ -165,8 +167,7 @@ int stage_init(struct stage *stage, int fd, unsigned int threads, struct report 
 
         *stage = (struct stage){
                 .fd = fd,
-                .report = report,
-                .xattrs_refused = xattrs_refused,
+                .maker = maker,
                 .file_fd = -1,
                 .lock = PTHREAD_MUTEX_INITIALIZER,
                 .changed = PTHREAD_COND_INITIALIZER,

@@ -31,8 +31,7 @@ struct stage_batch {
 
 struct stage {
         int fd; /* borrowed */
-        struct report *report;
-        atomic_bool *xattrs_refused;
+        struct maker *maker; /* borrowed */
         uint64_t count; /* numbers given out */
 
         /* the file between begin and end; NULL outside */
@@ -53,8 +52,8 @@ struct stage {
 };
 
 /* With no thread to help, small files are written by the caller. */
-int stage_init(struct stage *stage, int fd, unsigned int threads, struct report *report,
-               atomic_bool *xattrs_refused, struct error *err);
+int stage_init(struct stage *stage, int fd, unsigned int threads, struct maker *maker,
+               struct error *err);
 void stage_release(struct stage *stage);
 
 /* As dir_writer_begin_file and its like. */

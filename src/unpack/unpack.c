@@ -34,7 +34,7 @@ struct unpack {
         struct plan *plan;
         unsigned int threads;
         struct extractor *extractors; /* one for each thread */
-        atomic_bool xattrs_refused;
+        struct maker maker;
 
         pthread_mutex_t lock;
         uint64_t next; /* of the step: item, part or directory not yet taken */
@@ -234,7 +234,7 @@ static void cleanup_unpack(struct unpack *unpack)
 }
 
 static int prepare(struct unpack *unpack, struct squashfs_image *image, int root_fd,
-                   struct report *report, struct error *err)
+                   struct error *err)
 {
         unpack->extractors = calloc(unpack->threads, sizeof(*unpack->extractors));
         if (!unpack->extractors)
@@ -243,8 +243,7 @@ static int prepare(struct unpack *unpack, struct squashfs_image *image, int root
                 struct extractor *extractor = &unpack->extractors[i];
 
                 extractor->image = image;
-                extractor->report = report;
-                extractor->xattrs_refused = &unpack->xattrs_refused;
+                extractor->maker = &unpack->maker;
                 extractor->buffer = malloc(EXTRACT_PIECE);
                 if (!extractor->buffer)
                         return error_no_memory(err);
@@ -255,15 +254,17 @@ static int prepare(struct unpack *unpack, struct squashfs_image *image, int root
         return 0;
 }
 
-int unpack_image(struct squashfs_image *image, int dir_fd, unsigned int threads,
-                 struct report *report, struct error *err)
+int unpack_image(struct squashfs_image *image, int dir_fd, const struct unpack_options *options,
+                 struct error *err)
 {
+        unsigned int threads = options->threads;
         auto_plan struct plan plan = PLAN_INIT;
         auto_cleanup(cleanup_unpack) struct unpack unpack = {
                 .plan = &plan,
                 .threads = threads == 0            ? 1
                            : threads < THREADS_MAX ? threads
                                                    : THREADS_MAX,
+                .maker = { .report = options->report, .keep_owners = options->keep_owners },
                 .lock = PTHREAD_MUTEX_INITIALIZER,
                 .err = err,
         };
@@ -272,7 +273,7 @@ int unpack_image(struct squashfs_image *image, int dir_fd, unsigned int threads,
 
         if (root_fd < 0)
                 return error_errno(err, "open the directory to extract to");
-        if (prepare(&unpack, image, root_fd, report, err) < 0 ||
+        if (prepare(&unpack, image, root_fd, err) < 0 ||
             plan_build(&plan, image, &unpack.extractors[0].dirs, err) < 0 ||
             extract_shared_files(&unpack) < 0 || run_step(&unpack, step_items) < 0)
                 return -1;

@@ -7,21 +7,31 @@
 #include "squashfs/squashfs.h"
 #include "util/report.h"
 
+struct unpack_options {
+        unsigned int threads;
+        /*
+         * Give files the owners that they have in the image, for a caller who may: root of
+         * the machine or of a user namespace. Without it everything becomes the caller's.
+         */
+        bool keep_owners;
+        struct report *report; /* NULL: none */
+};
+
 /*
  * Extract an image into dir_fd, an empty directory, on several threads.
  *
- * Owners become the caller's; modes, times, hard links, sparse files and user.*
- * attributes are kept, and the caller gets read, write and search permission on
- * every directory and read permission on every file, so that the tree can be
- * used and removed without capabilities. Device nodes are left out. Names cannot
+ * Modes, times, hard links, sparse files and user.* attributes are kept, and the
+ * owner gets read, write and search permission on every directory and read
+ * permission on every file, so that the tree can be used and removed without
+ * capabilities. Device nodes are left out. Names cannot
  * lead out of dir_fd: every file is made with O_EXCL in a directory that this
  * call made itself.
  *
  * Returns 0, or -1 with *err (ENOSPC, EDQUOT … name the path); what was extracted
  * so far stays for the caller to remove.
  */
-int unpack_image(struct squashfs_image *image, int dir_fd, unsigned int threads,
-                 struct report *report, struct error *err);
+int unpack_image(struct squashfs_image *image, int dir_fd, const struct unpack_options *options,
+                 struct error *err);
 
 /*
  * A directory out of a tree that is still being merged. Where a file belongs is certain
@@ -36,8 +46,8 @@ struct dir_writer;
  * removes afterwards with what is left in it. Both stay the caller's; small files are
  * written on so many threads. NULL with *err on failure.
  */
-struct dir_writer *dir_writer_new(int dir_fd, int stage_fd, unsigned int threads,
-                                  struct report *report, struct error *err);
+struct dir_writer *dir_writer_new(int dir_fd, int stage_fd, const struct unpack_options *options,
+                                  struct error *err);
 void dir_writer_free(struct dir_writer *writer);
 
 /*

@@ -1,6 +1,7 @@
 /* runtime/child.c: who waits for the stand-in sees what the child does. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "runtime/child.h"
 #include "runtime/container.h"
 
 #define FAILED 99
@@ -202,6 +204,99 @@ static void test_child_dies_with_the_stand_in(void **state)
         (void)close(in);
 }
 
+/* ---- the first process of a pid namespace ---- */
+
+/* As stand_in_for, in a user namespace; the stand-in dies as its child did. 0: not allowed here. */
+static pid_t first_process(child_function function, int *ret_in)
+{
+        struct error err = ERROR_INIT;
+        int pipes[2];
+        pid_t pid;
+
+        assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                struct stand_in stand_in;
+                int result, status;
+
+                if (unshare(CLONE_NEWUSER) < 0)
+                        _exit(FAILED);
+                result = child_fork(&stand_in, true, &err);
+                if (result < 0)
+                        _exit(FAILED);
+                if (result == 0) {
+                        function(pipes[1]);
+                        _exit(0);
+                }
+                status = child_watch(&stand_in);
+                _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+        }
+        (void)close(pipes[1]);
+        *ret_in = pipes[0];
+        return pid;
+}
+
+static void say_the_number(int out)
+{
+        (void)out;
+        _exit(getpid() == 1 ? 12 : FAILED);
+}
+
+static void ignore_term(int out)
+{
+        (void)signal(SIGTERM, SIG_IGN);
+        say(out, 'r');
+        for (;;)
+                (void)pause();
+}
+
+static void test_first_process(void **state)
+{
+        static const int deadly[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGQUIT };
+        int in, status;
+        pid_t pid = first_process(say_the_number, &in);
+
+        (void)state;
+        status = wait_for(pid, 0);
+        (void)close(in);
+        if (WEXITSTATUS(status) == FAILED)
+                skip(); /* no user namespaces here */
+        assert_int_equal(WEXITSTATUS(status), 12);
+
+        /* What it handles, ignores or does not: each as without the namespace. */
+        pid = first_process(wait_for_term, &in);
+        assert_int_equal(hear(in), 'r');
+        assert_int_equal(kill(pid, SIGTERM), 0);
+        assert_int_equal(WEXITSTATUS(wait_for(pid, 0)), 3);
+        (void)close(in);
+        for (size_t i = 0; i < ARRAY_SIZE(deadly); i++) {
+                pid = first_process(wait_for_ever, &in);
+                assert_int_equal(hear(in), 'r');
+                assert_int_equal(kill(pid, deadly[i]), 0);
+                assert_int_equal(WEXITSTATUS(wait_for(pid, 0)), 128 + deadly[i]);
+                (void)close(in);
+        }
+        pid = first_process(ignore_term, &in);
+        assert_int_equal(hear(in), 'r');
+        assert_int_equal(kill(pid, SIGTERM), 0);
+        assert_int_equal(kill(pid, SIGWINCH), 0);
+        assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+        assert_int_equal(kill(pid, SIGTSTP), 0);
+        assert_true(WIFSTOPPED(wait_for(pid, WUNTRACED)));
+        assert_int_equal(kill(pid, SIGCONT), 0);
+        assert_int_equal(kill(pid, SIGINT), 0);
+        assert_int_equal(WEXITSTATUS(wait_for(pid, 0)), 128 + SIGINT);
+        (void)close(in);
+        /* Its end is that of the first process, whatever that handles. */
+        pid = first_process(ignore_term, &in);
+        assert_int_equal(hear(in), 'r');
+        assert_int_equal(kill(pid, SIGKILL), 0);
+        assert_true(WIFSIGNALED(wait_for(pid, 0)));
+        assert_int_equal(hear(in), '\0');
+        (void)close(in);
+}
+
 /* ---- the terminal ---- */
 
 /* Is in the foreground, in a group of its own; ends on a line, and stops before it. */
@@ -272,6 +367,7 @@ int main(void)
                 cmocka_unit_test(test_signals_reach_the_child),
                 cmocka_unit_test(test_stops_along),
                 cmocka_unit_test(test_child_dies_with_the_stand_in),
+                cmocka_unit_test(test_first_process),
                 cmocka_unit_test(test_terminal),
         };
 

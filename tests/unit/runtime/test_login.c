@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "env/env.h"
+#include "image/image.h"
 #include "runtime/container.h"
 #include "util/io.h"
 #include "util/path.h"
@@ -134,6 +135,64 @@ static void test_program(void **state)
         assert_int_equal(warnings, 1); /* of the last: /etc/rc without a shell */
 }
 
+/* Without a shell, what the import recorded takes the place of /etc/rc. */
+static void test_recorded_program(void **state)
+{
+        static const struct {
+                const char *config;                          /* NULL: no record */
+                const char *command[3], *argv[5], *work_dir; /* or, without argv, a word of the error */
+        } cases[] = {
+                { "{\"Entrypoint\":[\"/app\",\"-x\"],\"Cmd\":[\"a b\"],\"WorkingDir\":\"/srv\"}",
+                  { NULL },
+                  { "/app", "-x", "a b" },
+                  "/srv" },
+                { "{\"Entrypoint\":[\"/app\",\"-x\"],\"Cmd\":[\"a b\"]}",
+                  { "$y", "z" },
+                  { "/app", "-x", "$y", "z" },
+                  NULL },
+                { "{\"Cmd\":[\"tool\"],\"WorkingDir\":\"rel\"}", { NULL }, { "tool" }, "/rel" },
+                { "{\"Cmd\":[\"tool\"]}", { "/other" }, { "/other" }, NULL },
+                { "{}", { "/other" }, { "/other" }, NULL },
+                { "{}", { NULL }, { NULL }, "give the path" },
+                { NULL, { NULL }, { NULL }, "give the path" },
+                { "[]", { NULL }, { NULL }, "enroot-image.json" },
+        };
+
+        (void)state;
+        write_file("etc/rc", "", 0755);
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                auto_login struct login login = LOGIN_INIT;
+                auto_strbuf struct strbuf text = STRBUF_INIT;
+                struct error err = ERROR_INIT;
+                size_t n = 0;
+
+                (void)unlink(IMAGE_RECORD_PATH);
+                strbuf_printf(&text,
+                              "{\"version\":1,\"provenance\":\"docker://"
+                              "x\",\"layers\":[],\"config\":{\"config\":%s}}",
+                              cases[i].config ? cases[i].config : "");
+                if (cases[i].config)
+                        write_file(IMAGE_RECORD_PATH, strbuf_text(&text), 0644);
+                start.command = (char *const *)cases[i].command;
+                if (!cases[i].argv[0]) {
+                        assert_int_equal(login_prepare(&login, &container, &err), -1);
+                        assert_non_null(strstr(err.message, cases[i].work_dir));
+                        continue;
+                }
+                if (login_prepare(&login, &container, &err) < 0)
+                        fail_msg("%zu: %s", i, err.message);
+                for (; cases[i].argv[n]; n++)
+                        assert_string_equal(login.argv[n], cases[i].argv[n]);
+                assert_null(login.argv[n]);
+                assert_null(login.program);
+                if (cases[i].work_dir)
+                        assert_string_equal(login.work_dir, cases[i].work_dir);
+                else
+                        assert_null(login.work_dir);
+        }
+        assert_int_equal(warnings, 0);
+}
+
 static void test_no_shell(void **state)
 {
         auto_login struct login login = LOGIN_INIT;
@@ -215,6 +274,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_program, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_recorded_program, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_no_shell, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_session, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_bad_settings, set_up, tear_down),

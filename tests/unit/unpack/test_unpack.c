@@ -67,8 +67,9 @@ static int unpack(const char *path, int dir_fd, unsigned int threads, struct rep
 {
         auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
         auto_squashfs_image struct squashfs_image *image = squashfs_open(fd, "image", err);
+        const struct unpack_options options = { .threads = threads, .report = report };
 
-        return image ? unpack_image(image, dir_fd, threads, report, err) : -1;
+        return image ? unpack_image(image, dir_fd, &options, err) : -1;
 }
 
 static void expect_unpacked(unsigned int threads)
