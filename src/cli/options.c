@@ -6,17 +6,36 @@
 
 static const struct option *find_letter(const struct option *options, char letter)
 {
-        for (; options->name; options++)
-                if (options->letter == letter)
-                        return options;
+        for (; options->name; options++) {
+                const struct option *found = NULL;
+
+                if (options->type == OPTION_TABLE)
+                        found = find_letter(options->target, letter);
+                else if (options->letter == letter)
+                        found = options;
+                if (found)
+                        return found;
+        }
         return NULL;
+}
+
+static bool has_name(const struct option *option, const char *name, size_t length)
+{
+        return strlen(option->name) == length && memcmp(option->name, name, length) == 0;
 }
 
 static const struct option *find_name(const struct option *options, const char *name, size_t length)
 {
-        for (; options->name; options++)
-                if (strlen(options->name) == length && memcmp(options->name, name, length) == 0)
-                        return options;
+        for (; options->name; options++) {
+                const struct option *found = NULL;
+
+                if (options->type == OPTION_TABLE)
+                        found = find_name(options->target, name, length);
+                else if (has_name(options, name, length))
+                        found = options;
+                if (found)
+                        return found;
+        }
         return NULL;
 }
 
@@ -35,6 +54,8 @@ static int apply(const struct option *option, const char *value, struct error *e
                 break;
         case OPTION_HELP:
                 return 1;
+        case OPTION_TABLE: /* never found: its options are */
+                break;
         }
         return 0;
 }
@@ -85,21 +106,42 @@ static int print_usage(const struct option *option, char *text, size_t size)
                         option->argument ? option->argument : "");
 }
 
-void option_table_print(const struct option *options, FILE *out)
+/* The width of the widest option, and so of the column. */
+static int width_of(const struct option *options)
 {
         char text[128];
-        int width = 0;
+        int widest = 0;
 
-        for (const struct option *option = options; option->name; option++) {
-                int length = print_usage(option, text, sizeof(text));
-
-                width = length > width ? length : width;
-        }
-        if (width == 0)
-                return;
-        fprintf(out, "\n Options:\n");
         for (; options->name; options++) {
+                int width = options->type == OPTION_TABLE
+                                    ? width_of(options->target)
+                                    : print_usage(options, text, sizeof(text));
+
+                widest = width > widest ? width : widest;
+        }
+        return widest;
+}
+
+static void print_options(const struct option *options, int width, FILE *out)
+{
+        char text[128];
+
+        for (; options->name; options++) {
+                if (options->type == OPTION_TABLE) {
+                        print_options(options->target, width, out);
+                        continue;
+                }
                 (void)print_usage(options, text, sizeof(text));
                 fprintf(out, "   %-*s  %s\n", width, text, options->help);
         }
+}
+
+void option_table_print(const struct option *options, FILE *out)
+{
+        int width = width_of(options);
+
+        if (width == 0)
+                return;
+        fprintf(out, "\n Options:\n");
+        print_options(options, width, out);
 }

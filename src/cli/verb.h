@@ -51,6 +51,7 @@ extern const struct verb verb_cache_gc,
         verb_list,
         verb_load,
         verb_remove,
+        verb_run,
         verb_start,
         verb_version;
 

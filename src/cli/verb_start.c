@@ -1,5 +1,6 @@
+#include "cli/start_options.h"
+
 #include "cli/ending.h"
-#include "cli/verb.h"
 
 static struct {
         bool root, writable, dry_run, subids, pid, net, ipc, uts;
@@ -7,7 +8,7 @@ static struct {
         struct strlist mounts, env;
 } values;
 
-static const struct option options[] = {
+const struct option start_options[] = {
         { 'e', "env", "KEY[=VAL]", "Set an environment variable inside the container", OPTION_LIST,
           &values.env },
         { 0, "rc", "SCRIPT", "Run this script instead of the image's /etc/rc", OPTION_TEXT,
@@ -33,7 +34,7 @@ static const struct option options[] = {
         END_OPTION,
 };
 
-static void configure(struct config *config)
+void start_configure(struct config *config)
 {
         config->remap_root |= values.root;
         config->rootfs_writable |= values.writable;
@@ -44,14 +45,15 @@ static void configure(struct config *config)
         config->unshare_uts |= values.uts;
 }
 
-static int run(const struct command_context *context, char **words, struct error *err)
+int start_run(const struct command_context *context, const char *target, char **command,
+              struct error *err)
 {
         struct start_arguments arguments = {
-                .target = words[0],
+                .target = target,
                 .rc = values.rc,
                 .mounts = &values.mounts,
                 .env = &values.env,
-                .command = words + 1,
+                .command = command,
                 .overlay = values.overlay,
                 .dry_run = values.dry_run ? stdout : NULL,
         };
@@ -62,13 +64,18 @@ static int run(const struct command_context *context, char **words, struct error
         return result > 0 ? ending_of_child(status) : result;
 }
 
+static int run(const struct command_context *context, char **words, struct error *err)
+{
+        return start_run(context, words[0], words + 1, err);
+}
+
 const struct verb verb_start = {
         .name = "start",
         .words = "NAME|IMAGE [COMMAND] [ARG...]",
         .summary = "Start a container, or an image file directly (changes then stay in memory).",
-        .options = options,
+        .options = start_options,
         .least = 1,
         .most = -1,
-        .configure = configure,
+        .configure = start_configure,
         .run = run,
 };

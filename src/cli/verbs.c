@@ -16,6 +16,7 @@ const struct verb *const verbs[] = {
         &verb_list,
         &verb_load,
         &verb_remove,
+        &verb_run,
         &verb_start,
         &verb_version,
 };

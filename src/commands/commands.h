@@ -115,3 +115,31 @@ int command_cache_verify(const struct command_context *context, struct error *er
 /* Delete items by digest (NULL-terminated list), or all. */
 int command_cache_remove(const struct command_context *context, char *const *digests, bool all,
                          struct error *err);
+
+/* ---- run ---- */
+
+enum run_pull {
+        RUN_PULL_MISSING, /* use what the cache has for the reference, and ask nobody */
+        RUN_PULL_ALWAYS,  /* ask what the reference stands for now */
+        RUN_PULL_NEVER,
+};
+
+/* The value of --pull, NULL for none. 0, or -1 with *err. */
+int command_run_policy(const char *word, enum run_pull *ret, struct error *err);
+
+struct run_arguments {
+        const char *image; /* a URI, Docker's short form of one, or the path of an image file */
+        const char *arch;  /* NULL: this machine's */
+        enum run_pull pull;
+};
+
+/*
+ * The image file that a run starts from. imported says that command_run_import was
+ * called before. Returns 1 and *ret_path, malloc'd; 0 when it must be imported; -1 with *err.
+ */
+int command_run_find(const struct command_context *context, const struct run_arguments *arguments,
+                     bool imported, char **ret_path, struct error *err);
+
+/* Import the image into the cache. Uses threads, which a start must not: for a child process. */
+int command_run_import(const struct command_context *context, const struct run_arguments *arguments,
+                       struct error *err);

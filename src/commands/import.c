@@ -1,7 +1,6 @@
 /*
- * import: a remote image becomes an image file in one pass, without extraction
- * (pipeline.h), with the squashfs writer as the sink. Nothing gets the image's name
- * before every digest has matched.
+ * import: a remote image becomes an image file (image_build.h), with --ensure only where
+ * it is not one already. Nothing gets the image's name before every digest has matched.
  */
 #include "commands/commands.h"
 
@@ -10,8 +9,7 @@
 #include <string.h>
 
 #include "commands/cache.h"
-#include "commands/image_output.h"
-#include "commands/pipeline.h"
+#include "commands/image_build.h"
 #include "commands/record.h"
 #include "store/store.h"
 
@@ -25,41 +23,6 @@ static int open_output(struct image_output *output, const struct import_argument
         if (image_reference_parse(arguments->uri, &ref, err) < 0)
                 return -1;
         return image_output_open(output, image_reference_file_name(&ref), arguments->ensure, err);
-}
-
-/* ---- the writer as a sink ---- */
-
-static int begin_file(void *context, struct tree_inode *file, struct error *err)
-{
-        return squashfs_writer_begin_file(context, file, err);
-}
-
-static int append(void *context, const void *data, size_t size, uint64_t offset, struct error *err)
-{
-        return squashfs_writer_append(context, data, size, offset, err);
-}
-
-static int end_file(void *context, struct error *err)
-{
-        return squashfs_writer_end_file(context, err);
-}
-
-/* Merge the layers as they arrive, and write the image to fd. */
-static int build_image(const struct command_context *context, struct source *source, int fd,
-                       const struct squashfs_options *options, struct squashfs_stats *stats,
-                       struct error *err)
-{
-        auto_tree struct tree *tree = tree_new(err);
-        auto_squashfs_writer struct squashfs_writer *writer =
-                tree ? squashfs_writer_new(fd, options, err) : NULL;
-        const struct content_sink sink = { begin_file, append, end_file, writer };
-
-        if (!writer)
-                return -1;
-        if (pipeline_merge(context, source, tree, &sink, err) < 0 ||
-            squashfs_writer_finish(writer, tree, stats, err) < 0)
-                return -1;
-        return source_verify(source, err);
 }
 
 /* ---- --ensure ---- */
@@ -159,38 +122,6 @@ static int ensure(const struct command_context *context, const struct import_arg
         return current;
 }
 
-/* ---- the import ---- */
-
-/*
- * Build the image, and once more when that failed because of blobs that were damaged in
- * the cache: hits are not hashed, which would cost every import for the sake of few.
- */
-static int build(const struct command_context *context, const struct import_arguments *arguments,
-                 struct remote_image *image, const struct image_output *output, struct error *err)
-{
-        struct squashfs_options options = { .compressor = 0 };
-        struct squashfs_stats stats = { 0 };
-        int result;
-
-        if (image_output_options(context, &options, err) < 0)
-                return -1;
-        report_info(context->report, "Creating squashfs filesystem...");
-        result = build_image(context, image->source, output->file.fd, &options, &stats, err);
-        if (result < 0 && cache_drop_damaged(context, source_record(image->source), err) > 0) {
-                remote_image_release(image);
-                if (remote_image_open(image, context, arguments->uri, arguments->arch, err) < 0)
-                        return -1;
-                if (ftruncate(output->file.fd, 0) < 0 || lseek(output->file.fd, 0, SEEK_SET) < 0)
-                        return error_errno(err, "%s", output->path);
-                result = build_image(context, image->source, output->file.fd, &options, &stats,
-                                     err);
-        }
-        if (result < 0)
-                return error_prefix(err, "import %s to %s", arguments->uri, output->path);
-        image_output_report(output, &stats, context->report);
-        return 0;
-}
-
 int command_import(const struct command_context *context, const struct import_arguments *arguments,
                    struct error *err)
 {
@@ -208,7 +139,7 @@ int command_import(const struct command_context *context, const struct import_ar
         } else if (remote_image_open(&image, context, arguments->uri, arguments->arch, err) < 0) {
                 return -1;
         }
-        if (build(context, arguments, &image, &output, err) < 0 ||
+        if (image_build(context, &image, &output, err) < 0 ||
             image_output_publish(&output, err) < 0)
                 return -1;
         cache_keep_limits(context);

@@ -28,6 +28,8 @@ int remote_image_open(struct remote_image *ret, const struct command_context *co
 {
         const struct config *config = context->config;
 
+        ret->uri = uri;
+        ret->arch = arch;
         ret->credentials = path_join(config->config_path, ".credentials");
         if (!ret->credentials)
                 return error_no_memory(err);

@@ -16,6 +16,7 @@
 
 /* A remote image and what it was opened with. */
 struct remote_image {
+        const char *uri, *arch; /* borrowed; arch may be NULL */
         struct source *source;
         struct source_options options;
         char *credentials;

@@ -14,6 +14,14 @@ static const struct {
         { "docker://", source_open_docker },
 };
 
+bool source_is_uri(const char *word)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)
+                if (strncmp(word, schemes[i].scheme, strlen(schemes[i].scheme)) == 0)
+                        return true;
+        return false;
+}
+
 struct source *source_open(const char *uri, const struct source_options *options,
                            struct report *report, struct error *err)
 {

@@ -27,6 +27,9 @@ struct source;
 struct source *source_open(const char *uri, const struct source_options *options,
                            struct report *report, struct error *err);
 
+/* Whether a word begins as one of the known URIs does. */
+bool source_is_uri(const char *word);
+
 /* Stop fetching and release. */
 void source_close(struct source *source);
 
