@@ -145,3 +145,14 @@ void option_table_print(const struct option *options, FILE *out)
         fprintf(out, "\n Options:\n");
         print_options(options, width, out);
 }
+
+void option_table_each(const struct option *options,
+                       void (*visit)(const struct option *option, void *context), void *context)
+{
+        for (; options->name; options++) {
+                if (options->type == OPTION_TABLE)
+                        option_table_each(options->target, visit, context);
+                else
+                        visit(options, context);
+        }
+}

@@ -40,3 +40,7 @@ int option_table_parse(const struct option *options, int argc, char **argv, int 
 
 /* The "Options:" part of a verb's help; nothing for an empty table. */
 void option_table_print(const struct option *options, FILE *out);
+
+/* Call visit for every option, those of tables within the table in their place. */
+void option_table_each(const struct option *options,
+                       void (*visit)(const struct option *option, void *context), void *context);

@@ -10,6 +10,7 @@ const struct verb *const verbs[] = {
         &verb_cache_remove,
         &verb_cache_verify,
         &verb_check,
+        &verb_completion,
         &verb_create,
         &verb_import,
         &verb_info,
