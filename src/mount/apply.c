@@ -181,12 +181,13 @@ static int set_attributes(int fd, const struct mount_entry *entry)
 
                 /*
                  * mount_namespaces(7): flags of a mount that came from a more
-                 * privileged namespace are locked. "rw" on such a mount has
-                 * always meant "as writable as it is".
+                 * privileged namespace are locked, those of access times in either
+                 * direction. "rw" on such a mount has always meant "as writable as
+                 * it is".
                  */
-                if (result < 0 && errno == EPERM && change.clear) {
+                if (result < 0 && errno == EPERM) {
                         change.clear = 0;
-                        change.set &= ~(uint64_t)MOUNT_ATTR__ATIME;
+                        change.set &= ~(uint64_t)(MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME);
                         result = sys_mount_setattr(fd, 0, &change);
                 }
                 if (result < 0)
@@ -213,7 +214,7 @@ static int set_attributes_by_remount(int fd, const struct mount_entry *entry)
         };
         char path[FD_PATH_SIZE];
         struct statvfs st;
-        unsigned long kept = 0, set = (unsigned long)entry->attr_set;
+        unsigned long present = 0, kept, set = (unsigned long)entry->attr_set;
 
         (void)fd_path(fd, path);
         if (entry->attr_set || entry->attr_clear) {
@@ -221,15 +222,17 @@ static int set_attributes_by_remount(int fd, const struct mount_entry *entry)
                         return -1;
                 for (size_t i = 0; i < ARRAY_SIZE(map); i++)
                         if (st.f_flag & map[i].statvfs)
-                                kept |= map[i].flag;
+                                present |= map[i].flag;
+                kept = present & ~(unsigned long)entry->attr_clear;
                 if (set & ATIME_FLAGS)
                         kept &= ~(unsigned long)ATIME_FLAGS;
-                if (mount(NULL, path, NULL,
-                          MS_REMOUNT | MS_BIND | set | (kept & ~(unsigned long)entry->attr_clear),
-                          NULL) < 0 &&
-                    (errno != EPERM ||
-                     mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | set | kept, NULL) < 0))
-                        return -1;
+                if (mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | set | kept, NULL) < 0) {
+                        if (errno != EPERM)
+                                return -1;
+                        set &= ~(unsigned long)(ATIME_FLAGS | MS_NODIRATIME); /* as above */
+                        if (mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | set | present, NULL) < 0)
+                                return -1;
+                }
         }
         if (entry->propagation)
                 return mount(NULL, path, NULL,

@@ -97,6 +97,20 @@ class TestMount(Settings):
                        % (self.user.work + "/with\\040space"))
         self.assertEqual(self.output(self.target, "cat", "/a b/file"), "spaced\n")
 
+    def test_a_mount_on_an_account_file_survives_other_first_starts(self):
+        """A rename over the file in another mount namespace would take the mount away."""
+        for name in ("passwd", "group"):
+            self.write(self.user.work + "/" + name, "mine:x:%d:\n" % self.user.uid)
+        for round in range(3):
+            target = self.container(name="fresh%d" % round)
+            processes = [self.start(
+                "enroot", "start", "-m", "passwd:/etc/passwd", "-m", "group:/etc/group", target, "sh",
+                "-c", "sleep 0.5; cat /etc/passwd /etc/group") for _ in range(12)]
+            for process in processes:
+                out, err = process.communicate(timeout=harness.TIMEOUT)
+                self.assertEqual(process.returncode, 0, err)
+                self.assertEqual(harness.text(out), 2 * ("mine:x:%d:\n" % self.user.uid))
+
 
 class TestSurroundings(Settings):
     def targets(self):

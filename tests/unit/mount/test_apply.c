@@ -1,6 +1,7 @@
 /*
  * mount/apply.c: plans carried out in a user and mount namespace of a child process,
- * below a directory full of hostile links. Skipped where there are no user namespaces.
+ * below a directory full of hostile links; with the mount calls of new kernels, and without.
+ * Skipped where there are no user namespaces.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <seccomp.h>
 
 #include "mount/mount.h"
 #include "util/cleanup.h"
@@ -87,27 +89,56 @@ static int enter_namespaces(void)
                 }                                                                                  \
         } while (0)
 
-static void run_in_namespaces(int (*body)(const struct mount_root *root))
+/* Answer as Linux before 5.2 does. */
+static int become_old_kernel(void)
+{
+        static const int calls[] = {
+                SCMP_SYS(open_tree), SCMP_SYS(move_mount), SCMP_SYS(mount_setattr),
+                SCMP_SYS(openat2),
+        };
+        scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+        int result = filter ? 0 : -1;
+
+        for (size_t i = 0; i < ARRAY_SIZE(calls) && result == 0; i++)
+                result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), calls[i], 0);
+        if (result == 0)
+                result = seccomp_load(filter);
+        seccomp_release(filter);
+        return result;
+}
+
+static int run_child(int (*body)(const struct mount_root *root), bool old_kernel)
+{
+        char path[sizeof(scratch) + sizeof("/root")];
+        struct mount_root root = { .path = path };
+
+        (void)snprintf(path, sizeof(path), "%s/root", scratch);
+        if (enter_namespaces() < 0 || chdir(scratch) < 0)
+                return SKIPPED;
+        if (old_kernel && become_old_kernel() < 0)
+                return SKIPPED;
+        root.fd = open("root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        return body(&root);
+}
+
+static void run_with(int (*body)(const struct mount_root *root), bool old_kernel)
 {
         pid_t child = fork();
         int status;
 
         assert_true(child >= 0);
-        if (child == 0) {
-                char path[sizeof(scratch) + sizeof("/root")];
-                struct mount_root root = { .path = path };
-
-                (void)snprintf(path, sizeof(path), "%s/root", scratch);
-                if (enter_namespaces() < 0 || chdir(scratch) < 0)
-                        _exit(SKIPPED);
-                root.fd = open("root", O_PATH | O_DIRECTORY | O_CLOEXEC);
-                _exit(body(&root));
-        }
+        if (child == 0)
+                _exit(run_child(body, old_kernel));
         assert_int_equal(waitpid(child, &status, 0), child);
         assert_true(WIFEXITED(status));
         if (WEXITSTATUS(status) == SKIPPED)
                 skip();
         assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void run_in_namespaces(int (*body)(const struct mount_root *root))
+{
+        run_with(body, false);
 }
 
 /* One line with %s as the scratch directory, applied. */
@@ -167,6 +198,70 @@ static void test_bind_flags(void **state)
 {
         (void)state;
         run_in_namespaces(bind_flags);
+}
+
+static void test_bind_flags_by_remount(void **state)
+{
+        (void)state;
+        run_with(bind_flags, true);
+}
+
+/* A mount with flags that a namespace with more rights has set, as of NFS or a nosuid /home. */
+static int locked_flags(const struct mount_root *outer)
+{
+        static const char *const options[] = {
+                "bind",          "bind,rw",      "rbind,rw,suid,dev,exec", "bind,noatime",
+                "bind,relatime", "bind,rslave",  "bind,strictatime,rw",    "rbind,nodiratime",
+                "bind,private,nosuid",
+        };
+        const unsigned long all = ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC;
+        struct mount_root inner = *outer;
+        const struct mount_root *root = &inner;
+        struct error err = ERROR_INIT;
+        struct statvfs st;
+
+        CHECK(mount("tmpfs", "host/dir", "tmpfs", 0, NULL) == 0);
+        CHECK(mkdir("host/dir/below", 0755) == 0);
+        CHECK(mount("tmpfs", "host/dir/below", "tmpfs", MS_RDONLY, NULL) == 0);
+        CHECK(mount(NULL, "host/dir", NULL,
+                    MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+                    NULL) == 0);
+        CHECK(enter_namespaces() == 0);
+        inner.fd = open("root", O_PATH | O_DIRECTORY | O_CLOEXEC); /* in this namespace */
+        for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+                char line[256];
+                int result;
+
+                (void)snprintf(line, sizeof(line), "@/host/dir /sub none %s", options[i]);
+                result = apply_fmt(root, &err, line);
+                /* What is mounted below cannot be left out. */
+                if (strncmp(options[i], "bind", 4) == 0) {
+                        CHECK(result < 0 && strstr(err.message, "use rbind"));
+                        (void)snprintf(line, sizeof(line), "@/host/dir /sub none r%s", options[i]);
+                        result = apply_fmt(root, &err, line);
+                }
+                if (result < 0)
+                        (void)fprintf(stderr, "%s: %s\n", options[i], err.message);
+                CHECK(result == 0);
+                CHECK(statvfs("root/sub", &st) == 0 && (st.f_flag & all) == all);
+                CHECK(statvfs("root/sub/below", &st) == 0 && st.f_flag & ST_RDONLY);
+                CHECK(apply(root, &err, "none /sub none remount,bind,rw,exec") == 0);
+                CHECK(statvfs("root/sub", &st) == 0 && (st.f_flag & all) == all);
+                CHECK(apply(root, &err, "none /sub none x-detach") == 0);
+        }
+        return 0;
+}
+
+static void test_locked_flags(void **state)
+{
+        (void)state;
+        run_with(locked_flags, false);
+}
+
+static void test_locked_flags_by_remount(void **state)
+{
+        (void)state;
+        run_with(locked_flags, true);
 }
 
 static int file_systems(const struct mount_root *root)
@@ -237,6 +332,12 @@ static int hostile_source(const struct mount_root *root)
         return 0;
 }
 
+static void test_hostile_targets_on_old_kernels(void **state)
+{
+        (void)state;
+        run_with(hostile_targets, true);
+}
+
 static void test_hostile_source(void **state)
 {
         (void)state;
@@ -271,12 +372,13 @@ static int passes(const struct mount_root *root)
         auto_mount_plan struct mount_plan plan = MOUNT_PLAN_INIT;
         struct error err = ERROR_INIT;
 
+        CHECK(mount_plan_add_line(&plan, &err, "tmpfs /last tmpfs x-create=dir 0 2") == 0);
         CHECK(mount_plan_add_line(&plan, &err, "tmpfs /late tmpfs x-create=dir 0 0") == 0);
         CHECK(mount_plan_add_line(&plan, &err, "tmpfs /early tmpfs x-create=dir 0 -1") == 0);
         CHECK(mount_plan_apply(&plan, root, -1, -1, NULL, &err) == 0);
         CHECK(access("root/early", F_OK) == 0 && access("root/late", F_OK) < 0);
         CHECK(mount_plan_apply(&plan, root, 0, 0, NULL, &err) == 0);
-        CHECK(access("root/late", F_OK) == 0);
+        CHECK(access("root/late", F_OK) == 0 && access("root/last", F_OK) < 0);
         return 0;
 }
 
@@ -284,6 +386,112 @@ static void test_passes(void **state)
 {
         (void)state;
         run_in_namespaces(passes);
+}
+
+/* Image files: who mounts them is the root's business, what is no image file the kernel's. */
+static unsigned int images;
+
+static int count_image(const void *context, const struct mount_entry *entry, const char *source,
+                       int target_fd, struct error *err)
+{
+        struct stat st;
+
+        if (!context || !entry->image || stat(source, &st) < 0 || fstat(target_fd, &st) < 0 ||
+            !S_ISDIR(st.st_mode))
+                return error_set(err, EINVAL, "wrong call");
+        images++;
+        return 0;
+}
+
+static int image_files(const struct mount_root *root)
+{
+        struct mount_root with_images = *root;
+        struct error err = ERROR_INIT;
+
+        CHECK(apply_fmt(root, &err, "@/host/file /data squashfs") < 0 && err.code == EOPNOTSUPP);
+        CHECK(access("root/data", F_OK) < 0);
+        with_images.mount_image = count_image;
+        with_images.image_context = &images;
+        CHECK(apply_fmt(&with_images, &err, "@/host/file /data squashfs ro,nosuid") == 0);
+        CHECK(images == 1 && access("root/data", F_OK) == 0);
+        CHECK(apply_fmt(&with_images, &err, "@/root/own /data squashfs") < 0);
+        CHECK(apply_fmt(&with_images, &err, "@/host/file /data squashfs,x") < 0);
+        CHECK(apply_fmt(&with_images, &err, "@/host/file /data squashfs errors=panic") < 0);
+        CHECK(apply_fmt(&with_images, &err, "@/host/dir /data squashfs") < 0);
+        CHECK(images == 1);
+        return 0;
+}
+
+static void test_image_files(void **state)
+{
+        (void)state;
+        run_in_namespaces(image_files);
+}
+
+static void test_check(void **state)
+{
+        static const struct {
+                const char *line;
+                int code;
+        } cases[] = {
+                { "@/host/dir /a none bind", 0 },
+                { "@/absent /a none bind", ENOENT },
+                { "@/absent /a none rbind,ro", ENOENT },
+                { "@/absent /a none x-move", ENOENT },
+                { "@/absent /a squashfs", ENOENT },
+                { "@/host/file/below /a none bind", ENOTDIR },
+                { "@/absent /a none bind,nofail", 0 },
+                { "@/root/absent /a none bind,x-create=dir", 0 },
+                { "@/absent /a ext4", 0 },
+                { "@/absent /a none remount,bind", 0 },
+                { "tmpfs /a tmpfs", 0 },
+        };
+        char root_path[sizeof(scratch) + sizeof("/root")];
+
+        (void)state;
+        (void)snprintf(root_path, sizeof(root_path), "%s/root", scratch);
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                auto_mount_plan struct mount_plan plan = MOUNT_PLAN_INIT;
+                struct error err = ERROR_INIT;
+                char line[256];
+
+                (void)snprintf(line, sizeof(line), "%s%s",
+                               cases[i].line[0] == '@' ? scratch : "",
+                               cases[i].line + (cases[i].line[0] == '@'));
+                assert_int_equal(mount_plan_add_line(&plan, &err, "%s", line), 0);
+                assert_int_equal(mount_plan_check(&plan, root_path, &err), cases[i].code ? -1 : 0);
+                assert_int_equal(err.code, cases[i].code);
+                if (cases[i].code)
+                        assert_non_null(strstr(err.message, " at /a: source"));
+        }
+}
+
+/* By pass, and where it is the same, as they came; a plan that is taken comes behind. */
+static void test_sort_and_take(void **state)
+{
+        auto_mount_plan struct mount_plan plan = MOUNT_PLAN_INIT, more = MOUNT_PLAN_INIT;
+        static const struct {
+                const char *target;
+                int pass;
+        } entries[] = { { "/c", 2 }, { "/a", -1 }, { "/d", 2 }, { "/b", 0 } };
+        auto_strbuf struct strbuf order = STRBUF_INIT;
+
+        (void)state;
+        assert_int_equal(mount_plan_sort(&plan), 0);
+        for (size_t i = 0; i < ARRAY_SIZE(entries); i++) {
+                const struct mount_entry entry = {
+                        .target = (char *)entries[i].target, .pass = entries[i].pass, .bind = true,
+                };
+
+                assert_int_equal(mount_plan_append(i < 3 ? &plan : &more, &entry), 0);
+        }
+        assert_int_equal(mount_plan_take(&plan, &more), 0);
+        assert_int_equal(mount_plan_take(&plan, &more), 0);
+        assert_int_equal(more.count, 0);
+        assert_int_equal(mount_plan_sort(&plan), 0);
+        for (size_t i = 0; i < plan.count; i++)
+                strbuf_append(&order, plan.entries[i].target);
+        assert_string_equal(order.data, "/a/b/c/d");
 }
 
 static void test_append_copies(void **state)
@@ -305,7 +513,15 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_append_copies),
+                cmocka_unit_test(test_sort_and_take),
                 cmocka_unit_test_setup_teardown(test_bind_flags, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_bind_flags_by_remount, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_locked_flags, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_locked_flags_by_remount, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_hostile_targets_on_old_kernels, set_up,
+                                                tear_down),
+                cmocka_unit_test_setup_teardown(test_image_files, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_check, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_file_systems, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_hostile_targets, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_hostile_source, set_up, tear_down),
