@@ -12,6 +12,7 @@ const struct verb *const verbs[] = {
         &verb_check,
         &verb_completion,
         &verb_create,
+        &verb_exec,
         &verb_import,
         &verb_info,
         &verb_list,

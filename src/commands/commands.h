@@ -74,6 +74,20 @@ struct start_arguments {
 int command_start(const struct command_context *context, const struct start_arguments *arguments,
                   int *ret_status, struct error *err);
 
+struct exec_arguments {
+        const char *target;        /* number of a process, name of a container, path of an image */
+        bool root;                 /* be root inside */
+        const struct strlist *env; /* --env words */
+        char *const *command;      /* NULL-terminated; at least one word */
+};
+
+/*
+ * Become a command in a container that runs. Returns on failure, and where it could only
+ * run as a child. ret_status is what to end with, as of wait(2); on failure, too.
+ */
+int command_exec(const struct command_context *context, const struct exec_arguments *arguments,
+                 int *ret_status, struct error *err);
+
 /* Print the names of all containers, one a line, sorted. */
 int command_list(const struct command_context *context, FILE *out, struct error *err);
 
@@ -81,8 +95,8 @@ int command_list(const struct command_context *context, FILE *out, struct error 
 typedef bool (*command_confirm)(const char *question);
 
 /* Delete a container. confirm is not called with force_override; a "no" is no error. */
-int command_remove(const struct command_context *context, const char *name,
-                   command_confirm confirm, struct error *err);
+int command_remove(const struct command_context *context, const char *name, command_confirm confirm,
+                   struct error *err);
 
 struct check_arguments {
         bool json;   /* the report as JSON */

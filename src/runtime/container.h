@@ -187,6 +187,9 @@ void descriptors_close_all_but(int *keep, size_t count);
  */
 int privileges_drop(const struct container *container, struct error *err);
 
+/* The same without the namespace, for a process that is in it already. uid: inside. */
+int privileges_limit(uid_t uid, struct error *err);
+
 /* The last part alone: no_new_privs and no capabilities. */
 int privileges_drop_all(struct error *err);
 
@@ -208,7 +211,10 @@ struct login {
         unsigned long long file_limit; /* bytes; RLIM_INFINITY for none */
 };
 
-#define LOGIN_INIT { .program = NULL }
+#define LOGIN_INIT                                                                                 \
+        {                                                                                          \
+                .program = NULL                                                                    \
+        }
 
 void login_release(struct login *login);
 #define auto_login auto_cleanup(login_release)
@@ -222,6 +228,9 @@ int login_prepare(struct login *login, const struct container *container, struct
  */
 int login_set_recorded(struct login *login, const struct container *container,
                        char *const *command, struct error *err);
+
+/* The command itself, which is looked up in PATH. Returns 0, or -1 without memory. */
+int login_set_command(struct login *login, char *const *command);
 
 /* Become the command; the rootfs is the root directory now. Returns only on failure. */
 int login_exec(struct login *login, const struct container *container, struct error *err);

@@ -83,8 +83,8 @@ static char *mount_source(const struct container *container)
 {
         char *source;
 
-        return asprintf(&source, ROOT_MOUNT_SOURCE "%s", container->start->rootfs) < 0 ? NULL :
-                                                                                          source;
+        return asprintf(&source, ROOT_MOUNT_SOURCE "%s", container->start->rootfs) < 0 ? NULL
+                                                                                       : source;
 }
 
 /* ---- the root ---- */

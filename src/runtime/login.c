@@ -252,8 +252,7 @@ static size_t count_words(char *const *words)
         return count;
 }
 
-/* argv = the command itself, looked up in PATH. 0, or -1 without memory. */
-static int set_direct_command(struct login *login, char *const *command)
+int login_set_command(struct login *login, char *const *command)
 {
         size_t count = count_words(command);
 
@@ -305,7 +304,7 @@ static int choose_without_shell(struct login *login, const struct container *con
                 report_warn(container->report,
                             "the image has no shell, so its %s is not run: executing %s directly",
                             RC_SCRIPT, *command);
-        return set_direct_command(login, command) < 0 ? error_no_memory(err) : 0;
+        return login_set_command(login, command) < 0 ? error_no_memory(err) : 0;
 }
 
 static int choose_program(struct login *login, const struct container *container, struct error *err)
@@ -329,7 +328,7 @@ static int choose_program(struct login *login, const struct container *container
                 result = set_shell_command(login, container->config->login_shell, shell, words,
                                            command + one_line);
         } else if (!script && *command) {
-                result = set_direct_command(login, command);
+                result = login_set_command(login, command);
         } else {
                 return choose_without_shell(login, container, script, err);
         }

@@ -26,6 +26,16 @@ int privileges_drop_all(struct error *err)
         return 0;
 }
 
+int privileges_limit(uid_t uid, struct error *err)
+{
+        if (uid != 0)
+                return privileges_drop_all(err);
+        /* Root inside keeps the capabilities of the namespace, and can gain no others. */
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+                return error_errno(err, "cannot set no_new_privs");
+        return 0;
+}
+
 int privileges_drop(const struct container *container, struct error *err)
 {
         /* EINVAL: a kernel without cgroup namespaces. */
@@ -33,10 +43,5 @@ int privileges_drop(const struct container *container, struct error *err)
                 error_errno(err, "cannot create a cgroup namespace");
                 return host_explain(HOST_CGROUP_NAMESPACE, err);
         }
-        if (container->identity.uid != 0)
-                return privileges_drop_all(err);
-        /* Root inside keeps the capabilities of the namespace, and can gain no others. */
-        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-                return error_errno(err, "cannot set no_new_privs");
-        return 0;
+        return privileges_limit(container->identity.uid, err);
 }

@@ -7,6 +7,10 @@
  */
 #pragma once
 
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
 #include "config/config.h"
 #include "util/error.h"
 #include "util/report.h"
@@ -84,3 +88,67 @@ typedef int (*runtime_step)(void *context, struct error *err);
 /* Run a step in a child that has become root there. Returns what it returned, with its *err. */
 int runtime_run_with_subids(const struct config *config, runtime_step step, void *context,
                             struct error *err);
+
+/* ---- another command in a container that runs ---- */
+
+struct runtime_join {
+        pid_t pid;
+        uint64_t start; /* as in struct runtime_process; 0: whatever process has the number */
+        bool root;      /* be root inside, which needs a map that has it */
+        const struct strlist *env; /* --env words */
+        char *const *command;      /* NULL-terminated; at least one word */
+};
+
+/*
+ * Execute a command where another process is: in its namespaces, root directory and
+ * working directory, with its environment and umask, and with no more rights than a
+ * start gives. On success it does not return, or, where the container has process ids of
+ * its own, returns 0 once the command has ended.
+ *
+ * ret_status  what to end with, as of wait(2); on failure, too: exit status 127 for a
+ *             command that is not there, 126 for one that cannot be executed, else 1
+ *
+ * Returns -1 with *err: ESRCH when there is no such process, EINVAL when it is in no
+ * container, EPERM when it is not this user's; the process may be fit for nothing then
+ * but to print the error and exit.
+ */
+int runtime_join(const struct runtime_join *join, const struct config *config,
+                 struct report *report, int *ret_status, struct error *err);
+
+/* ---- what runs ---- */
+
+/*
+ * The first process of a start: the oldest one in its mount namespace that still lives.
+ * One start, one process, however many it has started and "exec" has added.
+ */
+struct runtime_process {
+        pid_t pid;
+        uint64_t start; /* clock ticks after boot: with the pid, this means one process for ever */
+
+        /*
+         * What was started: the name of a container in ENROOT_DATA_PATH, or else the path
+         * of an image file. Both NULL: a container of somewhere else.
+         */
+        char *container, *image;
+
+        char *comm, *state; /* as in ps(1): "Ss+" */
+        time_t started;
+        uint64_t elapsed;                         /* seconds */
+        uint64_t mount_namespace, user_namespace; /* inode numbers */
+        struct strlist command;
+};
+
+/* Sorted by container, image, and age (the oldest start first). */
+struct runtime_processes {
+        struct runtime_process *items;
+        size_t count, capacity;
+};
+
+/*
+ * Find everything started by this user (by anybody, for root) in one look at /proc, for
+ * which no right is needed. Returns 0, or -1 with *err. Whatever it finds may have ended
+ * by the time that the caller looks.
+ */
+int runtime_processes_read(const char *data_path, struct runtime_processes *ret, struct error *err);
+void runtime_processes_release(struct runtime_processes *processes);
+#define auto_runtime_processes auto_cleanup(runtime_processes_release)
