@@ -41,6 +41,8 @@ int remote_image_open(struct remote_image *ret, const struct command_context *co
                         .retries = config->transfer_retries,
                         .max_connections = config->max_connections,
                         .credentials_file = ret->credentials,
+                        .sysconf_path = config->sysconf_path,
+                        .config_path = config->config_path,
                         .environment = &config->environment,
                 },
                 .cache_path = config->cache_path,
@@ -85,7 +87,9 @@ static int add_file(struct pipeline *pipeline, const char *path, const struct st
 {
         auto_cleanup(entry_release) struct entry entry = {
                 .path = strdup(path),
-                .meta = { .type = ENTRY_FILE, .mode = 0644, .mtime = mtime,
+                .meta = { .type = ENTRY_FILE,
+                          .mode = 0644,
+                          .mtime = mtime,
                           .size = content->length },
         };
         struct tree_inode *file = NULL;
@@ -112,7 +116,8 @@ static int add_configuration(struct pipeline *pipeline, int64_t mtime, struct er
             image_write_environment(config, &environment, err) < 0 ||
             image_record_write(record, &record_text, err) < 0)
                 return error_prefix(err, "image configuration");
-        if (rc.length + fstab.length + environment.length + record_text.length > CONFIGURATION_LIMIT)
+        if (rc.length + fstab.length + environment.length + record_text.length >
+            CONFIGURATION_LIMIT)
                 return error_set(err, EFBIG, "image configuration: too large");
 
         if (tree_begin_layer(pipeline->tree, err) < 0 ||
@@ -256,8 +261,8 @@ static int merge_layers(struct pipeline *pipeline, struct error *err)
         return 0;
 }
 
-int pipeline_merge(const struct command_context *context, struct source *source,
-                   struct tree *tree, const struct content_sink *sink, struct error *err)
+int pipeline_merge(const struct command_context *context, struct source *source, struct tree *tree,
+                   const struct content_sink *sink, struct error *err)
 {
         const struct config *config = context->config;
         int64_t mtime = config->has_source_date_epoch ? config->source_date_epoch : 0;

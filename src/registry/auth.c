@@ -7,6 +7,7 @@
 #include "registry/document.h"
 #include "registry/session.h"
 #include "registry/url.h"
+#include "util/base64.h"
 
 void auth_release(struct auth *auth)
 {
@@ -18,38 +19,27 @@ void auth_release(struct auth *auth)
 
 char *auth_basic(const char *user, const char *password)
 {
-        static const char digits[] =
-                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        auto_strbuf struct strbuf plain = STRBUF_INIT;
+        auto_secret struct strbuf plain = STRBUF_INIT;
         auto_strbuf struct strbuf header = STRBUF_INIT;
 
         strbuf_printf(&plain, "%s:%s", user, password);
         strbuf_append(&header, "Basic ");
-        for (size_t i = 0; !plain.failed && i < plain.length; i += 3) {
-                size_t left = plain.length - i;
-                const unsigned char *in = (const unsigned char *)plain.data + i;
-                unsigned int bits = (unsigned int)in[0] << 16;
-
-                if (left > 1)
-                        bits |= (unsigned int)in[1] << 8;
-                if (left > 2)
-                        bits |= in[2];
-                strbuf_append_char(&header, digits[bits >> 18]);
-                strbuf_append_char(&header, digits[bits >> 12 & 63]);
-                strbuf_append_char(&header, left > 1 ? digits[bits >> 6 & 63] : '=');
-                strbuf_append_char(&header, left > 2 ? digits[bits & 63] : '=');
-        }
-        return plain.failed ? NULL : strbuf_take(&header);
+        if (plain.failed || base64_encode(plain.data, plain.length, &header) < 0)
+                return NULL;
+        return strbuf_take(&header);
 }
 
-static int look_up(struct registry *registry, const struct challenge *challenge, struct error *err)
+static int look_up(struct registry *registry, struct endpoint *endpoint,
+                   const struct challenge *challenge, struct error *err)
 {
-        struct auth *auth = &registry->auth;
+        struct auth *auth = &endpoint->auth;
         auto_strbuf struct strbuf realm_host = STRBUF_INIT;
         struct credential_query query = {
                 .file = registry->options->credentials_file,
-                .registry = registry->ref->registry,
-                .user = registry->ref->user,
+                .registry = endpoint->host,
+                .repository = endpoint->repository,
+                .user = endpoint->is_mirror ? NULL : registry->ref->user,
+                .is_mirror = endpoint->is_mirror,
                 .environment = registry->options->environment,
         };
 
@@ -66,27 +56,21 @@ static int look_up(struct registry *registry, const struct challenge *challenge,
         return 0;
 }
 
-/* realm?service=…&scope=… malloc'd, or NULL without memory. */
-static char *token_url(const struct registry *registry, const struct challenge *challenge)
+/* Append service=…&scope=…, which a GET has in its query and a POST in its form. */
+static int append_parameters(const struct endpoint *endpoint, const struct challenge *challenge,
+                             struct strbuf *text)
 {
-        auto_strbuf struct strbuf url = STRBUF_INIT;
-
-        strbuf_append(&url, challenge->realm);
-        strbuf_append_char(&url, strchr(challenge->realm, '?') ? '&' : '?');
         if (challenge->service) {
-                strbuf_append(&url, "service=");
-                url_encode(challenge->service, &url);
-                strbuf_append_char(&url, '&');
+                strbuf_append(text, "service=");
+                url_encode(challenge->service, text);
+                strbuf_append_char(text, '&');
         }
-        strbuf_append(&url, "scope=");
-        if (challenge->scope) {
-                url_encode(challenge->scope, &url);
-        } else {
-                strbuf_append(&url, "repository%3A");
-                url_encode(registry->ref->repository, &url);
-                strbuf_append(&url, "%3Apull");
-        }
-        return strbuf_take(&url);
+        strbuf_append(text, "scope=");
+        if (challenge->scope)
+                return url_encode(challenge->scope, text);
+        strbuf_append(text, "repository%3A");
+        url_encode(endpoint->repository, text);
+        return strbuf_append(text, "%3Apull");
 }
 
 /* A token becomes part of a header line: nothing but visible ASCII may be in it. */
@@ -99,11 +83,17 @@ static bool token_valid(const char *token)
         return *token != '\0';
 }
 
-static int check_realm(const struct registry *registry, const char *realm, struct error *err)
+static int check_realm(struct registry *registry, const struct endpoint *endpoint,
+                       const char *realm, struct error *err)
 {
+        const struct http_trust *trust;
+
         if (!realm || !url_valid(realm))
                 return error_set(err, EPROTO, "the registry names no valid token server");
-        if (!url_is_https(realm) && !registry->options->allow_http)
+        trust = endpoint_trust(registry, endpoint, realm, err);
+        if (!trust)
+                return -1;
+        if (!url_is_https(realm) && !trust->allow_http)
                 return error_set(err, EPROTO,
                                  "the token server %.200s is not on HTTPS; ENROOT_ALLOW_HTTP=yes "
                                  "allows it",
@@ -122,26 +112,53 @@ static int set_header(struct auth *auth, char *header, int64_t expires, struct e
         return 0;
 }
 
-static int fetch_token(struct registry *registry, const struct challenge *challenge,
-                       struct error *err)
+/*
+ * Ask for a token as the distribution specification has it: GET with the password,
+ * or, for an identity token, POST as OAuth2 has it (docs/spec/auth/oauth.md).
+ */
+static int request_token(struct registry *registry, struct endpoint *endpoint,
+                         const struct challenge *challenge, struct document *answer,
+                         struct error *err)
 {
-        struct auth *auth = &registry->auth;
-        struct credential *credential = &auth->credential;
-        auto_document struct document answer = DOCUMENT_INIT;
-        auto_strbuf struct strbuf header = STRBUF_INIT;
-        auto_free char *basic = NULL, *token = NULL, *url = token_url(registry, challenge);
-        struct document_request request = { .url = url, .limit = AUTH_TOKEN_LIMIT };
-        int64_t lifetime = 0;
+        const struct credential *credential = &endpoint->auth.credential;
+        auto_strbuf struct strbuf url = STRBUF_INIT;
+        auto_secret struct strbuf form = STRBUF_INIT;
+        auto_free char *basic = NULL;
+        struct document_request request = { .limit = AUTH_TOKEN_LIMIT, .endpoint = endpoint };
 
+        strbuf_append(&url, challenge->realm);
+        if (credential->identity_token) {
+                strbuf_append(&form, "grant_type=refresh_token&client_id=enroot&refresh_token=");
+                url_encode(credential->identity_token, &form);
+                strbuf_append_char(&form, '&');
+                append_parameters(endpoint, challenge, &form);
+                request.form = form.data;
+        } else {
+                strbuf_append_char(&url, strchr(challenge->realm, '?') ? '&' : '?');
+                append_parameters(endpoint, challenge, &url);
+        }
         if (credential->user) {
                 basic = auth_basic(credential->user, credential->password);
                 request.authorization = basic;
         }
-        if (!url || (credential->user && !basic))
+        if (url.failed || form.failed || (credential->user && !basic))
                 return error_no_memory(err);
-        if (document_get(registry, &request, &answer, err) < 0) {
+        request.url = url.data;
+        return document_get(registry, &request, answer, err);
+}
+
+static int fetch_token(struct registry *registry, struct endpoint *endpoint,
+                       const struct challenge *challenge, struct error *err)
+{
+        struct auth *auth = &endpoint->auth;
+        auto_document struct document answer = DOCUMENT_INIT;
+        auto_strbuf struct strbuf header = STRBUF_INIT;
+        auto_free char *token = NULL;
+        int64_t lifetime = 0;
+
+        if (request_token(registry, endpoint, challenge, &answer, err) < 0) {
                 error_prefix(err, "token server %.200s", challenge->realm);
-                return err->code == EACCES ? auth_explain(registry, err) : -1;
+                return err->code == EACCES ? auth_explain(registry, endpoint, err) : -1;
         }
         token = image_parse_token(strbuf_text(&answer.text), answer.text.length, &lifetime, err);
         if (!token)
@@ -155,34 +172,33 @@ static int fetch_token(struct registry *registry, const struct challenge *challe
         return set_header(auth, strbuf_take(&header), clock_ms() + lifetime * 1000, err);
 }
 
-static int answer_bearer(struct registry *registry, const struct challenge *challenge,
-                         struct error *err)
+static int answer_bearer(struct registry *registry, struct endpoint *endpoint,
+                         const struct challenge *challenge, struct error *err)
 {
-        struct auth *auth = &registry->auth;
+        struct auth *auth = &endpoint->auth;
 
-        if (check_realm(registry, challenge->realm, err) < 0)
+        if (check_realm(registry, endpoint, challenge->realm, err) < 0)
                 return -1;
         /* What was found for one token server is not for another. */
         if (auth->challenge.realm && !url_same_origin(auth->challenge.realm, challenge->realm)) {
                 credential_release(&auth->credential);
                 auth->looked_up = false;
         }
-        if (look_up(registry, challenge, err) < 0)
+        if (look_up(registry, endpoint, challenge, err) < 0)
                 return -1;
-        return fetch_token(registry, challenge, err);
+        return fetch_token(registry, endpoint, challenge, err);
 }
 
-static int answer_basic(struct registry *registry, const struct challenge *challenge,
-                        struct error *err)
+static int answer_basic(struct registry *registry, struct endpoint *endpoint,
+                        const struct challenge *challenge, struct error *err)
 {
-        struct auth *auth = &registry->auth;
+        struct auth *auth = &endpoint->auth;
 
-        if (look_up(registry, challenge, err) < 0)
+        if (look_up(registry, endpoint, challenge, err) < 0)
                 return -1;
         if (!auth->credential.user) {
-                error_set(err, EACCES, "%s asks for a user and a password",
-                          registry->ref->registry);
-                return auth_explain(registry, err);
+                error_set(err, EACCES, "%s asks for a user and a password", endpoint->host);
+                return auth_explain(registry, endpoint, err);
         }
         return set_header(auth, auth_basic(auth->credential.user, auth->credential.password),
                           INT64_MAX, err);
@@ -209,9 +225,10 @@ static int choose(const struct http_request *response, struct challenge *ret)
         return ret->scheme == CHALLENGE_OTHER ? -1 : 0;
 }
 
-int auth_answer(struct registry *registry, const struct http_request *response, struct error *err)
+int auth_answer(struct registry *registry, struct endpoint *endpoint,
+                const struct http_request *response, struct error *err)
 {
-        struct auth *auth = &registry->auth;
+        struct auth *auth = &endpoint->auth;
         auto_challenge struct challenge challenge = CHALLENGE_INIT;
         int rc;
 
@@ -219,9 +236,10 @@ int auth_answer(struct registry *registry, const struct http_request *response, 
                 return error_set(err, EPROTONOSUPPORT,
                                  "%s asks for a way of authentication that is neither Bearer nor "
                                  "Basic",
-                                 registry->ref->registry);
-        rc = challenge.scheme == CHALLENGE_BEARER ? answer_bearer(registry, &challenge, err)
-                                                  : answer_basic(registry, &challenge, err);
+                                 endpoint->host);
+        rc = challenge.scheme == CHALLENGE_BEARER
+                     ? answer_bearer(registry, endpoint, &challenge, err)
+                     : answer_basic(registry, endpoint, &challenge, err);
         if (rc < 0)
                 return -1;
         challenge_release(&auth->challenge);
@@ -230,29 +248,29 @@ int auth_answer(struct registry *registry, const struct http_request *response, 
         return 0;
 }
 
-int auth_refresh(struct registry *registry, struct error *err)
+int auth_refresh(struct registry *registry, struct endpoint *endpoint, struct error *err)
 {
-        struct auth *auth = &registry->auth;
+        struct auth *auth = &endpoint->auth;
 
         if (!auth->header || auth->expires == INT64_MAX ||
             clock_ms() < auth->expires - AUTH_EXPIRY_MARGIN_MS)
                 return 0;
-        return fetch_token(registry, &auth->challenge, err);
+        return fetch_token(registry, endpoint, &auth->challenge, err);
 }
 
-int auth_explain(struct registry *registry, struct error *err)
+int auth_explain(struct registry *registry, const struct endpoint *endpoint, struct error *err)
 {
-        const struct registry_options *options = registry->options;
-        const char *user = registry->auth.credential.user;
+        const struct credential *credential = &endpoint->auth.credential;
         auto_strbuf struct strbuf host = STRBUF_INIT;
 
-        if (url_host(registry->ref->registry, &host) < 0)
+        if (url_host(endpoint->host, &host) < 0)
                 return error_no_memory(err);
-        if (user)
-                error_append(err, "; the user was %s", user);
+        if (credential->user)
+                error_append(err, "; the user was %s", credential->user);
         else
-                error_append(err, "; no credentials were given");
+                error_append(err, credential->identity_token ? "; an identity token was used"
+                                                             : "; no credentials were given");
         return error_append(err,
                             "; credentials go into %s: machine %s login USER password PASSWORD",
-                            options->credentials_file, host.data);
+                            registry->options->credentials_file, host.data);
 }

@@ -20,6 +20,7 @@
 #define AUTH_TOKEN_LIMIT (64u << 10)
 
 struct registry;
+struct endpoint;
 
 struct auth {
         struct credential credential;
@@ -37,13 +38,14 @@ void auth_release(struct auth *auth);
  * Returns 0 with a new .header; -1 with *err (EACCES when credentials are missing
  * or refused, EPROTONOSUPPORT when no known scheme is offered).
  */
-int auth_answer(struct registry *registry, const struct http_request *response, struct error *err);
+int auth_answer(struct registry *registry, struct endpoint *endpoint,
+                const struct http_request *response, struct error *err);
 
 /* Renew a token that is about to expire. Returns 0, or -1 with *err. */
-int auth_refresh(struct registry *registry, struct error *err);
+int auth_refresh(struct registry *registry, struct endpoint *endpoint, struct error *err);
 
 /* Append to a refusal which credentials were used, and how to give others. Always returns -1. */
-int auth_explain(struct registry *registry, struct error *err);
+int auth_explain(struct registry *registry, const struct endpoint *endpoint, struct error *err);
 
 /* The value of an Authorization header with user and password (RFC 7617). malloc'd, or NULL. */
 char *auth_basic(const char *user, const char *password);

@@ -78,6 +78,8 @@ int document_get(struct registry *registry, const struct document_request *reque
                 .path = request->path,
                 .url = request->url,
                 .authorization = request->authorization,
+                .form = request->form,
+                .endpoint = request->endpoint ? request->endpoint : registry->current,
                 .accept = request->accept,
                 .size = TRANSFER_SIZE_UNKNOWN,
                 .sink = &sink.base,
@@ -86,6 +88,7 @@ int document_get(struct registry *registry, const struct document_request *reque
 
         sink.base.context = &sink;
         rc = transfer_run(registry, &transfer, 1, err);
+        document.endpoint = transfer.endpoint;
         if (rc == 0 && take_headers(&transfer.request, &document) < 0)
                 rc = error_no_memory(err);
         transfer_release(registry, &transfer);

@@ -174,10 +174,11 @@ static CURLcode set_proxy(CURL *easy, const struct strlist *environment, bool is
         return code ? code : set_text(easy, CURLOPT_NOPROXY, except ? except : "");
 }
 
-static CURLcode set_certificates(CURL *easy, const struct strlist *environment)
+static CURLcode set_certificates(CURL *easy, const struct http_trust *trust,
+                                 const struct strlist *environment)
 {
         static const char *const files[] = { "SSL_CERT_FILE", "CURL_CA_BUNDLE", NULL };
-        const char *file = environment_first(environment, files);
+        const char *file = trust->ca_file ? trust->ca_file : environment_first(environment, files);
         const char *directory = environment_get(environment, "SSL_CERT_DIR");
         CURLcode code = CURLE_OK;
 
@@ -185,6 +186,15 @@ static CURLcode set_certificates(CURL *easy, const struct strlist *environment)
                 code = set_text(easy, CURLOPT_CAINFO, file);
         if (code == CURLE_OK && directory)
                 code = set_text(easy, CURLOPT_CAPATH, directory);
+        if (code == CURLE_OK && trust->certificate)
+                code = set_text(easy, CURLOPT_SSLCERT, trust->certificate);
+        if (code == CURLE_OK && trust->key)
+                code = set_text(easy, CURLOPT_SSLKEY, trust->key);
+        if (code == CURLE_OK && trust->any_certificate) {
+                code = set_number(easy, CURLOPT_SSL_VERIFYHOST, 0);
+                if (code == CURLE_OK)
+                        code = set_number(easy, CURLOPT_SSL_VERIFYPEER, 0);
+        }
         return code;
 }
 
@@ -253,17 +263,29 @@ static size_t on_body(char *data, size_t unit, size_t count, void *context)
         return request->body(request, data, size, &request->failure) < 0 ? 0 : size;
 }
 
+static CURLcode set_range(CURL *easy, const struct http_request *request)
+{
+        char range[48];
+        int length = snprintf(range, sizeof(range), "%" PRIu64 "-", request->offset);
+
+        if (request->offset == 0 && request->end == 0)
+                return CURLE_OK;
+        if (request->end > 0)
+                (void)snprintf(range + length, sizeof(range) - (size_t)length, "%" PRIu64,
+                               request->end - 1);
+        return set_text(easy, CURLOPT_RANGE, range);
+}
+
 static CURLcode set_options(const struct http_options *options, struct http_exchange *exchange)
 {
         struct http_request *request = exchange->request;
         CURL *easy = exchange->easy;
-        char range[32];
         CURLcode code = CURLE_OK;
 
 #define SET(call) (code = code == CURLE_OK ? (call) : code)
 
         SET(set_text(easy, CURLOPT_URL, request->url));
-        SET(set_protocols(easy, options->allow_http));
+        SET(set_protocols(easy, request->trust->allow_http));
         SET(set_number(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS));
         SET(set_text(easy, CURLOPT_USERAGENT, USER_AGENT));
         SET(curl.easy_setopt(easy, CURLOPT_HTTPHEADER, exchange->headers));
@@ -271,7 +293,7 @@ static CURLcode set_options(const struct http_options *options, struct http_exch
         SET(set_number(easy, CURLOPT_HEADEROPT, CURLHEADER_SEPARATE));
         SET(set_number(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1));
         SET(set_proxy(easy, options->environment, url_is_https(request->url)));
-        SET(set_certificates(easy, options->environment));
+        SET(set_certificates(easy, request->trust, options->environment));
 
         SET(set_number(easy, CURLOPT_NOSIGNAL, 1));
         SET(set_number(easy, CURLOPT_TCP_KEEPALIVE, 1));
@@ -287,10 +309,9 @@ static CURLcode set_options(const struct http_options *options, struct http_exch
         SET(curl.easy_setopt(easy, CURLOPT_HEADERDATA, exchange));
         SET(curl.easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body));
         SET(curl.easy_setopt(easy, CURLOPT_WRITEDATA, exchange));
-        if (request->offset > 0) {
-                (void)snprintf(range, sizeof(range), "%" PRIu64 "-", request->offset);
-                SET(set_text(easy, CURLOPT_RANGE, range));
-        }
+        SET(set_range(easy, request));
+        if (request->form)
+                SET(set_text(easy, CURLOPT_COPYPOSTFIELDS, request->form));
 #undef SET
         return code;
 }

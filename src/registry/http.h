@@ -1,5 +1,5 @@
 /*
- * HTTP GET requests, several at once over kept connections. http.c is the only
+ * HTTP requests, several at once over kept connections. http.c is the only
  * user of libcurl.
  *
  * Knows nothing of registries: it follows no redirect, answers no challenge and
@@ -19,8 +19,15 @@
 /* The most bytes of header lines that a response may have. */
 #define HTTP_HEADER_LIMIT (64u << 10)
 
+/* How a server is trusted. */
+struct http_trust {
+        bool allow_http;               /* plain HTTP may be spoken */
+        bool any_certificate;          /* that of the server is not verified */
+        const char *ca_file;           /* authorities instead of the usual ones; NULL: those */
+        const char *certificate, *key; /* of this client; NULL: none */
+};
+
 struct http_options {
-        bool allow_http;
         long connect_timeout;              /* seconds; 0: libcurl's own limit, 300 */
         long transfer_timeout;             /* seconds for one request; 0: no limit */
         long stall_timeout;                /* seconds without a byte */
@@ -45,8 +52,10 @@ static inline void cleanup_http_client(struct http_client **client)
 struct http_request {
         /* What to ask for; strings are borrowed until http_start returns. */
         const char *url;
+        const struct http_trust *trust;
         const char *accept, *authorization; /* header values; NULL: not sent */
-        uint64_t offset;                    /* ask for the bytes from here on */
+        const char *form;                   /* sent by POST (x-www-form-urlencoded); NULL: GET */
+        uint64_t offset, end;               /* the bytes asked for; end 0: to the last one */
 
         /*
          * Takes the body of any response, as it comes, with .status and .headers

@@ -22,11 +22,11 @@ static char *detail_of(const struct transfer *transfer)
 }
 
 /* Go's net/http, nginx and others answer 400 and say in plain words what they expected. */
-static bool wants_https(const struct registry *registry, const struct transfer *transfer)
+static bool wants_https(const struct transfer *transfer)
 {
         const struct strbuf *problem = &transfer->problem;
 
-        return transfer->request.status == 400 && !url_is_https(registry->base) &&
+        return transfer->request.status == 400 && !url_is_https(transfer->endpoint->base) &&
                memmem(strbuf_text(problem), problem->length, "HTTPS", 5);
 }
 
@@ -37,7 +37,7 @@ int refusal_explain(struct registry *registry, const struct transfer *transfer, 
         auto_strbuf struct strbuf host = STRBUF_INIT;
         const char *subject = transfer->current ? transfer->current : transfer->url;
 
-        if (url_host(subject ? subject : registry->base, &host) < 0)
+        if (url_host(subject ? subject : transfer->endpoint->base, &host) < 0)
                 return error_no_memory(err);
         error_set(err, EIO, "%.200s answered %ld%s%.300s%s", host.data, status, detail ? " (" : "",
                   detail ? detail : "", detail ? ")" : "");
@@ -48,8 +48,8 @@ int refusal_explain(struct registry *registry, const struct transfer *transfer, 
                 if (subject)
                         return -1;
                 error_append(err, ": there is no repository %s, or no access to it",
-                             registry->ref->repository);
-                return auth_explain(registry, err);
+                             transfer->endpoint->repository);
+                return auth_explain(registry, transfer->endpoint, err);
         case 404:
                 err->code = ENOENT;
                 if (transfer->path && strncmp(transfer->path, "manifests/", 10) == 0)
@@ -59,7 +59,7 @@ int refusal_explain(struct registry *registry, const struct transfer *transfer, 
                 err->code = EBUSY;
                 return error_append(err, ": too many requests from here");
         case 400:
-                if (wants_https(registry, transfer))
+                if (wants_https(transfer))
                         error_append(err, ": it speaks HTTPS only; unset ENROOT_ALLOW_HTTP");
                 return -1;
         default:

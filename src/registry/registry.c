@@ -11,7 +11,6 @@ struct registry *registry_open(const struct image_reference *ref,
                                struct error *err)
 {
         auto_registry struct registry *registry = calloc(1, sizeof(*registry));
-        auto_strbuf struct strbuf base = STRBUF_INIT;
         unsigned int connections = options->max_connections;
 
         if (!registry) {
@@ -24,20 +23,15 @@ struct registry *registry_open(const struct image_reference *ref,
         registry->options = options;
         registry->report = report;
         registry->http_options = (struct http_options){
-                .allow_http = options->allow_http,
                 .connect_timeout = options->connect_timeout,
                 .transfer_timeout = options->transfer_timeout,
                 .stall_timeout = REGISTRY_STALL_TIMEOUT,
                 .max_connections = connections,
                 .environment = options->environment,
         };
-        strbuf_printf(&base, "%s://%s/v2/%s/", options->allow_http ? "http" : "https",
-                      ref->registry, ref->repository);
-        registry->base = strbuf_take(&base);
-        if (!registry->base) {
-                error_no_memory(err);
+        if (site_load(&registry->site, options, err) < 0 || endpoints_init(registry, err) < 0)
                 return NULL;
-        }
+        registry->current = registry->endpoints;
         registry->http = http_client_new(&registry->http_options, err);
         return registry->http ? TAKE_PTR(registry) : NULL;
 }
@@ -46,8 +40,8 @@ void registry_close(struct registry *registry)
 {
         if (registry->http)
                 http_client_free(registry->http);
-        auth_release(&registry->auth);
-        free(registry->base);
+        endpoints_release(registry);
+        site_release(&registry->site);
         free(registry);
 }
 
@@ -60,14 +54,15 @@ void registry_stop(struct registry *registry)
 #define BLOB_PATH_SIZE (sizeof("blobs/") + IMAGE_DIGEST_SIZE)
 
 /* path is filled for the transfer, which borrows it. */
-static int prepare(struct transfer *transfer, char path[BLOB_PATH_SIZE], struct registry_blob *blob,
-                   struct error *err)
+static int prepare(const struct registry *registry, struct transfer *transfer,
+                   char path[BLOB_PATH_SIZE], struct registry_blob *blob, struct error *err)
 {
         if (!image_digest_valid(blob->descriptor->digest))
                 return error_set(err, EINVAL, "a blob without a valid digest");
         (void)snprintf(path, BLOB_PATH_SIZE, "blobs/%s", blob->descriptor->digest);
         *transfer = (struct transfer){
                 .path = path,
+                .endpoint = registry->current,
                 .size = blob->descriptor->size,
                 .sink = blob,
         };
@@ -90,7 +85,7 @@ int registry_fetch(struct registry *registry, struct registry_blob *blobs, size_
         int rc = transfers && paths ? 0 : error_no_memory(err);
 
         for (size_t i = 0; rc == 0 && i < count; i++)
-                rc = prepare(&transfers[i], paths[i], &blobs[i], err);
+                rc = prepare(registry, &transfers[i], paths[i], &blobs[i], err);
         if (rc < 0) {
                 end_all(blobs, count, err);
                 return -1;

@@ -15,7 +15,13 @@ struct registry_options {
         unsigned int retries;         /* of a failed request; see retry.h for what 0 means */
         unsigned int max_connections; /* transfers at once */
         const char *credentials_file; /* netrc syntax; need not exist */
-        const struct strlist *environment; /* proxies, SSL_CERT_FILE, SSL_CERT_DIR; "KEY=VALUE" */
+
+        /*
+         * Directories with registries.conf, certs.d and policy.json; files need not exist.
+         * config_path NULL: no such files are read, those of other programs included.
+         */
+        const char *sysconf_path, *config_path;
+        const struct strlist *environment; /* proxies, credentials, XDG directories; "KEY=VALUE" */
 };
 
 struct registry; /* a session with one repository of one registry */

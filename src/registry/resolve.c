@@ -97,12 +97,14 @@ static int resolve(struct registry *registry, const struct image_platform *platf
         auto_document struct document document = DOCUMENT_INIT;
         enum image_document type;
 
-        report_info(registry->report, "Querying %s for permission", ref->registry);
+        report_info(registry->report, "Querying %s for permission", registry->current->host);
         if (get_manifest(registry, ref->digest ? ref->digest : ref->tag, ref->digest, &document,
                          digest, err) < 0)
                 return -1;
-        report_info(registry->report,
-                    registry->auth.header ? "Authentication succeeded" : "Permission granted");
+        /* What follows is asked for where this was found. */
+        registry->current = document.endpoint;
+        report_info(registry->report, registry->current->auth.header ? "Authentication succeeded"
+                                                                     : "Permission granted");
         if (document_type(&document, &type, err) < 0)
                 return -1;
         report_info(registry->report, "Found image manifest%s",

@@ -4,9 +4,10 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "registry/auth.h"
+#include "registry/endpoint.h"
 #include "registry/http.h"
 #include "registry/registry.h"
+#include "registry/site.h"
 
 /* ENROOT_MAX_CONNECTIONS=0 means no limit; descriptors and memory have one. */
 #define REGISTRY_CONNECTION_LIMIT 100u
@@ -19,7 +20,9 @@ struct registry {
         struct report *report;
         struct http_options http_options;
         struct http_client *http;
-        struct auth auth;
-        char *base; /* "https://HOST/v2/REPOSITORY/" */
+        struct site site;
+        struct endpoint *endpoints; /* at least one */
+        size_t endpoint_count;
+        struct endpoint *current; /* where transfers start */
         _Atomic bool stop;
 };

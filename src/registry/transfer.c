@@ -9,18 +9,14 @@
 #include "registry/clock.h"
 #include "registry/refusal.h"
 #include "registry/url.h"
-#include "util/cancel.h"
-
-/* The longest that a request to stop can go unnoticed, in milliseconds. */
-#define TICK_MS 100
 
 /* Where the transfer starts. malloc'd, or NULL without memory. */
-static char *start_url(const struct registry *registry, const struct transfer *transfer)
+static char *start_url(const struct transfer *transfer)
 {
         auto_strbuf struct strbuf url = STRBUF_INIT;
 
         if (!transfer->url)
-                strbuf_append(&url, registry->base);
+                strbuf_append(&url, transfer->endpoint->base);
         strbuf_append(&url, transfer->url ? transfer->url : transfer->path);
         return strbuf_take(&url);
 }
@@ -33,23 +29,61 @@ static void wait_until(struct transfer *transfer, int64_t due)
 
 /* ---- the body ---- */
 
+/* "bytes FIRST-LAST/TOTAL" (RFC 9110 section 14.4); total UINT64_MAX when it is "*". */
+static int parse_content_range(const char *value, uint64_t *ret_first, uint64_t *ret_total)
+{
+        char *end;
+
+        if (!value || strncasecmp(value, "bytes ", 6) != 0 || !isdigit((unsigned char)value[6]))
+                return -1;
+        *ret_first = strtoull(value + 6, &end, 10);
+        value = strchr(end, '/');
+        if (*end != '-' || !value)
+                return -1;
+        *ret_total = isdigit((unsigned char)value[1]) ? strtoull(value + 1, NULL, 10) : UINT64_MAX;
+        return 0;
+}
+
+/* Whether the file behind the address is the one of the first range: its ETag is the same. */
+static bool is_same_entity(const struct transfer *transfer)
+{
+        const char *etag = http_header(&transfer->request, "ETag", 0);
+
+        return !transfer->etag || !etag || strcmp(transfer->etag, etag) == 0;
+}
+
 /*
  * The first byte of the file that this response brings. A server may answer a
  * request for a range with all of the file (200), or from an earlier byte on.
  */
-static int response_start(const struct http_request *request, uint64_t *ret, struct error *err)
+static int response_start(struct transfer *transfer, uint64_t *ret, struct error *err)
 {
-        const char *range = http_header(request, "Content-Range", 0);
+        const struct http_request *request = &transfer->request;
+        uint64_t total = UINT64_MAX;
 
         *ret = 0;
+        transfer->ranged = false;
         if (request->status != 206)
+                return transfer->is_part ? error_set(err, EPROTO, "the server ignores ranges") : 0;
+        if (parse_content_range(http_header(request, "Content-Range", 0), ret, &total) < 0 ||
+            *ret > request->offset || (transfer->is_part && !is_same_entity(transfer)))
+                return error_set(err, EPROTO,
+                                 "the server sent another part of the file than was asked");
+        transfer->ranged = *ret == request->offset &&
+                           (total == transfer->size || total == UINT64_MAX || transfer->is_part) &&
+                           is_same_entity(transfer);
+        return 0;
+}
+
+/* What later ranges are compared with. */
+static int remember_entity(struct transfer *transfer, struct error *err)
+{
+        const char *etag = http_header(&transfer->request, "ETag", 0);
+
+        if (!transfer->ranged || transfer->etag || !etag)
                 return 0;
-        if (range && strncasecmp(range, "bytes ", 6) == 0 && isdigit((unsigned char)range[6])) {
-                *ret = strtoull(range + 6, NULL, 10);
-                if (*ret <= request->offset)
-                        return 0;
-        }
-        return error_set(err, EPROTO, "the server sent another part of the file than was asked");
+        transfer->etag = strdup(etag);
+        return transfer->etag ? 0 : error_no_memory(err);
 }
 
 static int on_body(struct http_request *request, const void *data, size_t size, struct error *err)
@@ -66,7 +100,7 @@ static int on_body(struct http_request *request, const void *data, size_t size, 
                 return 0;
         }
         if (!transfer->body_begun) {
-                if (response_start(request, &start, err) < 0)
+                if (response_start(transfer, &start, err) < 0 || remember_entity(transfer, err) < 0)
                         return -1;
                 transfer->skip = transfer->have - start;
                 transfer->body_begun = true;
@@ -76,8 +110,12 @@ static int on_body(struct http_request *request, const void *data, size_t size, 
         size -= skipped;
         if (size == 0)
                 return 0;
-        if (transfer->sink->data(transfer->sink, (const char *)data + skipped, size, err) < 0)
+        if (transfer->ranged && request->end > 0 && size > request->end - transfer->have)
+                return error_set(err, EPROTO, "the server sent more of the file than was asked");
+        if (transfer->sink->data(transfer->sink, (const char *)data + skipped, size, err) < 0) {
+                transfer->sink_failed = true;
                 return -1;
+        }
         transfer->have += size;
         return 0;
 }
@@ -87,31 +125,51 @@ static int on_body(struct http_request *request, const void *data, size_t size, 
 static int finish(struct transfer *transfer, struct error *err)
 {
         transfer->state = TRANSFER_ENDED;
-        return transfer->sink->end(transfer->sink, NULL, err);
+        if (transfer->sink->end(transfer->sink, NULL, err) == 0)
+                return 0;
+        transfer->sink_failed = true;
+        return -1;
+}
+
+/* How far the next request reaches; 0 stands for the end of the file. */
+static uint64_t request_end(const struct transfer *transfer)
+{
+        uint64_t end = transfer->is_part ? transfer->size : transfer->have + transfer->chunk;
+
+        if (transfer->is_part)
+                return end;
+        return transfer->chunk == 0 || transfer->whole || end >= transfer->size ? 0 : end;
 }
 
 /* Send the next request of a transfer, which goes to the start or where a redirect led. */
 static int send_request(struct registry *registry, struct transfer *transfer, struct error *err)
 {
-        auto_free char *start = start_url(registry, transfer);
+        auto_free char *start = start_url(transfer);
         struct http_request *request = &transfer->request;
         const char *url = transfer->current ? transfer->current : start;
 
         if (!start)
                 return error_no_memory(err);
         request->url = url;
+        request->trust = endpoint_trust(registry, transfer->endpoint, url, err);
+        if (!request->trust)
+                return -1;
         request->accept = transfer->accept;
+        request->form = transfer->form;
         request->authorization = NULL;
         if (url_same_origin(start, url)) {
                 request->authorization = transfer->authorization;
                 if (!transfer->url) {
-                        if (auth_refresh(registry, err) < 0)
+                        struct auth *auth = &transfer->endpoint->auth;
+
+                        if (auth_refresh(registry, transfer->endpoint, err) < 0)
                                 return -1;
-                        request->authorization = registry->auth.header;
-                        transfer->auth_generation = registry->auth.generation;
+                        request->authorization = auth->header;
+                        transfer->auth_generation = auth->generation;
                 }
         }
         request->offset = transfer->whole ? 0 : transfer->have;
+        request->end = request_end(transfer);
         request->body = on_body;
         request->context = transfer;
         transfer->body_begun = false;
@@ -134,6 +192,7 @@ static int begin(struct registry *registry, struct transfer *transfer, struct er
                 transfer->state = TRANSFER_ENDED;
                 return 0;
         default:
+                transfer->sink_failed = true;
                 return -1;
         }
         /* Broken off behind the last byte, or an empty file: there is nothing to ask for. */
@@ -171,7 +230,7 @@ static int try_again(struct registry *registry, struct transfer *transfer, enum 
         if (pause * 1000 > delay)
                 delay = pause * 1000;
         report_warn(registry->report, "%s: %s; trying again in %" PRId64 ".%" PRId64 " s",
-                    registry->ref->registry, err->message, delay / 1000, delay % 1000 / 100);
+                    transfer->endpoint->host, err->message, delay / 1000, delay % 1000 / 100);
 
         /* From the start: a signed address of a content network may have expired. */
         free(TAKE_PTR(transfer->current));
@@ -183,12 +242,12 @@ static int try_again(struct registry *registry, struct transfer *transfer, enum 
 static int on_unauthorized(struct registry *registry, struct transfer *transfer, struct error *err)
 {
         /* The header may have been renewed for another transfer while this one was under way. */
-        bool outdated = transfer->auth_generation != registry->auth.generation;
+        bool outdated = transfer->auth_generation != transfer->endpoint->auth.generation;
 
         if (++transfer->challenges > TRANSFER_CHALLENGE_LIMIT || (transfer->answered && !outdated))
                 return refusal_explain(registry, transfer, err);
         if (!outdated) {
-                if (auth_answer(registry, &transfer->request, err) < 0)
+                if (auth_answer(registry, transfer->endpoint, &transfer->request, err) < 0)
                         return -1;
                 transfer->answered = true;
         }
@@ -201,39 +260,57 @@ static int on_unauthorized(struct registry *registry, struct transfer *transfer,
  * HTTPS self is taken at its word for the whole session. Nothing secret was sent
  * before, and from now on HTTPS is the origin, where transfers start.
  */
-static int use_https(struct registry *registry, struct error *err)
+static int use_https(struct endpoint *endpoint, struct error *err)
 {
         auto_strbuf struct strbuf base = STRBUF_INIT;
 
-        if (strbuf_printf(&base, "https%s", registry->base + strlen("http")) < 0)
+        if (strbuf_printf(&base, "https%s", endpoint->base + strlen("http")) < 0)
                 return error_no_memory(err);
-        free(registry->base);
-        registry->base = strbuf_take(&base);
+        free(endpoint->base);
+        endpoint->base = strbuf_take(&base);
+        return 0;
+}
+
+static int check_target(struct registry *registry, const struct transfer *transfer,
+                        const char *target, struct error *err)
+{
+        auto_strbuf struct strbuf host = STRBUF_INIT;
+        const struct http_trust *trust;
+
+        if (!url_valid(target))
+                return error_set(err, EPROTO, "redirected to an address that is not one of HTTP");
+        if (url_host(target, &host) < 0)
+                return error_no_memory(err);
+        if (transfer->form)
+                return error_set(err, EPROTO, "redirected to %.200s, which does not get the token",
+                                 host.data);
+        trust = endpoint_trust(registry, transfer->endpoint, target, err);
+        if (!trust)
+                return -1;
+        if (!url_is_https(target) && !trust->allow_http)
+                return error_set(err, EPROTO,
+                                 "redirected to %.200s without HTTPS; ENROOT_ALLOW_HTTP=yes, or "
+                                 "insecure = true for it in registries.conf, allows it",
+                                 host.data);
         return 0;
 }
 
 static int on_redirect(struct registry *registry, struct transfer *transfer, struct error *err)
 {
         auto_free char *target = TAKE_PTR(transfer->request.redirect_url);
-        auto_free char *start = start_url(registry, transfer);
-        auto_strbuf struct strbuf host = STRBUF_INIT;
+        auto_free char *start = start_url(transfer);
 
-        if (!start || url_host(target, &host) < 0)
+        if (!start || !target)
                 return error_no_memory(err);
-        if (!url_valid(target))
-                return error_set(err, EPROTO, "redirected to an address that is not one of HTTP");
-        if (!url_is_https(target) && !registry->options->allow_http)
-                return error_set(err, EPROTO,
-                                 "redirected to %.200s without HTTPS; ENROOT_ALLOW_HTTP=yes allows "
-                                 "it",
-                                 host.data);
+        if (check_target(registry, transfer, target, err) < 0)
+                return -1;
         if (++transfer->redirects > TRANSFER_REDIRECT_LIMIT)
                 return error_set(err, ELOOP, "more than %u redirects", TRANSFER_REDIRECT_LIMIT);
 
         free(TAKE_PTR(transfer->current));
         wait_until(transfer, 0);
-        if (!transfer->url && !registry->auth.header && url_is_upgrade(start, target))
-                return use_https(registry, err);
+        if (!transfer->url && !transfer->endpoint->auth.header && url_is_upgrade(start, target))
+                return use_https(transfer->endpoint, err);
         transfer->current = TAKE_PTR(target);
         return 0;
 }
@@ -277,9 +354,11 @@ static int on_finished(struct registry *registry, struct transfer *transfer, str
                 *err = request->failure;
                 return -1;
         }
+        transfer->endpoint->answered |= request->status != 0 && at_start;
         if (request->status == 401 && at_start)
                 return on_unauthorized(registry, transfer, err);
-        if (request->status == 416 && request->offset > 0) {
+        if (request->status == 416 && !transfer->is_part &&
+            (request->offset > 0 || request->end > 0)) {
                 transfer->whole = true;
                 wait_until(transfer, 0);
                 return 0;
@@ -297,6 +376,12 @@ static int on_finished(struct registry *registry, struct transfer *transfer, str
                 *err = request->failure;
                 return try_again(registry, transfer, request->retry, -1, err);
         }
+        if (transfer->ranged && request->end > 0 && transfer->have == request->end &&
+            transfer->have < transfer->size) {
+                transfer->tries = 0;
+                wait_until(transfer, 0);
+                return 0;
+        }
         if (transfer->size != TRANSFER_SIZE_UNKNOWN && transfer->have < transfer->size) {
                 error_set(err, EMSGSIZE, "got %" PRIu64 " of %" PRIu64 " bytes", transfer->have,
                           transfer->size);
@@ -305,93 +390,52 @@ static int on_finished(struct registry *registry, struct transfer *transfer, str
         return finish(transfer, err);
 }
 
-/* ---- all of them ---- */
+/*
+ * Leave an endpoint that failed for good for the next one, and say so. What came so
+ * far counts: the digest decides in the end.
+ */
+static bool fall_back(struct registry *registry, struct transfer *transfer, struct error *err)
+{
+        struct endpoint *failed = transfer->endpoint, *next = failed + 1;
+        const struct endpoint *end = registry->endpoints + registry->endpoint_count;
 
-/* Begin, or go on after a request has finished. */
-static int step(struct registry *registry, struct transfer *transfer, struct error *err)
+        if (!transfer->path || transfer->is_part || transfer->sink_failed || err->code == ENOMEM ||
+            err->code == EINTR)
+                return false;
+        /* A server that has spoken HTTPS is not spoken to without it. */
+        if (next < end && next->plain_retry && failed->answered)
+                next++;
+        if (next >= end)
+                return false;
+        report_warn(registry->report, "%s: %s; trying %s%s", failed->host, err->message,
+                    next->plain_retry ? "http://" : "", next->host);
+        http_reset(registry->http, &transfer->request);
+        free(TAKE_PTR(transfer->current));
+        free(TAKE_PTR(transfer->etag));
+        transfer->endpoint = next;
+        transfer->redirects = transfer->tries = transfer->challenges = 0;
+        transfer->answered = transfer->whole = transfer->ranged = false;
+        wait_until(transfer, 0);
+        *err = (struct error)ERROR_INIT;
+        return true;
+}
+
+int transfer_step(struct registry *registry, struct transfer *transfer, struct error *err)
 {
         int rc = transfer->state == TRANSFER_WAITING ? begin(registry, transfer, err)
                                                      : on_finished(registry, transfer, err);
 
+        if (rc < 0 && fall_back(registry, transfer, err))
+                return 0;
         if (rc < 0 && transfer->sink->descriptor)
                 error_prefix(err, "blob %s", transfer->sink->descriptor->digest);
         return rc;
-}
-
-static size_t count_state(const struct transfer *transfers, size_t count, enum transfer_state state)
-{
-        size_t found = 0;
-
-        for (size_t i = 0; i < count; i++)
-                found += transfers[i].state == state;
-        return found;
-}
-
-/* Begin what is due, in order, as far as there are connections. */
-static int begin_due(struct registry *registry, struct transfer *transfers, size_t count,
-                     struct error *err)
-{
-        size_t active = count_state(transfers, count, TRANSFER_ACTIVE);
-
-        for (size_t i = 0; i < count && active < registry->http_options.max_connections; i++) {
-                struct transfer *transfer = &transfers[i];
-
-                if (transfer->state != TRANSFER_WAITING || transfer->due > clock_ms())
-                        continue;
-                if (step(registry, transfer, err) < 0)
-                        return -1;
-                active += transfer->state == TRANSFER_ACTIVE;
-        }
-        return 0;
-}
-
-static int check_stop(struct registry *registry, struct error *err)
-{
-        if (registry->stop)
-                return error_set(err, EINTR, "interrupted");
-        return cancel_check(err);
-}
-
-static int run(struct registry *registry, struct transfer *transfers, size_t count,
-               struct error *err)
-{
-        for (;;) {
-                if (check_stop(registry, err) < 0 || begin_due(registry, transfers, count, err) < 0)
-                        return -1;
-                if (count_state(transfers, count, TRANSFER_ENDED) == count)
-                        return 0;
-                if (http_run(registry->http, TICK_MS, err) < 0)
-                        return -1;
-                for (size_t i = 0; i < count; i++) {
-                        struct transfer *transfer = &transfers[i];
-
-                        if (transfer->state == TRANSFER_ACTIVE && transfer->request.finished &&
-                            step(registry, transfer, err) < 0)
-                                return -1;
-                }
-        }
-}
-
-int transfer_run(struct registry *registry, struct transfer *transfers, size_t count,
-                 struct error *err)
-{
-        if (run(registry, transfers, count, err) == 0)
-                return 0;
-        for (size_t i = 0; i < count; i++) {
-                struct error ignored = ERROR_INIT;
-
-                if (transfers[i].state == TRANSFER_ENDED)
-                        continue;
-                http_reset(registry->http, &transfers[i].request);
-                transfers[i].state = TRANSFER_ENDED;
-                (void)transfers[i].sink->end(transfers[i].sink, err, &ignored);
-        }
-        return -1;
 }
 
 void transfer_release(struct registry *registry, struct transfer *transfer)
 {
         http_reset(registry->http, &transfer->request);
         free(TAKE_PTR(transfer->current));
+        free(TAKE_PTR(transfer->etag));
         strbuf_release(&transfer->problem);
 }

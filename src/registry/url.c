@@ -76,10 +76,11 @@ bool url_is_upgrade(const char *from, const char *to)
                !memchr(host.text, ':', host.length);
 }
 
-int url_host(const char *url, struct strbuf *host)
+/* "host[:port]" of a url, or of what is one without scheme and path. */
+static struct authority without_user(const char *url)
 {
         struct authority authority = authority_of(url);
-        const char *at, *end;
+        const char *at;
 
         if (authority.length == 0)
                 authority = (struct authority){ .text = url, .length = strcspn(url, "/") };
@@ -88,6 +89,21 @@ int url_host(const char *url, struct strbuf *host)
                 authority.length -= (size_t)(at + 1 - authority.text);
                 authority.text = at + 1;
         }
+        return authority;
+}
+
+int url_authority(const char *url, struct strbuf *authority)
+{
+        struct authority found = without_user(url);
+
+        return strbuf_append_mem(authority, found.text, found.length);
+}
+
+int url_host(const char *url, struct strbuf *host)
+{
+        struct authority authority = without_user(url);
+        const char *end;
+
         /* The colons of an IPv6 address stand in brackets, which are part of the host. */
         end = memchr(authority.text, authority.text[0] == '[' ? ']' : ':', authority.length);
         if (end)

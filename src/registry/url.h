@@ -25,5 +25,8 @@ bool url_is_upgrade(const char *from, const char *to);
 /* Append the host of a valid url, or of "host[:port]", without user and port. */
 int url_host(const char *url, struct strbuf *host);
 
+/* The same with the port, where there is one. */
+int url_authority(const char *url, struct strbuf *authority);
+
 /* Append text percent-encoded for a query (RFC 3986, unreserved characters stay). */
 int url_encode(const char *text, struct strbuf *result);

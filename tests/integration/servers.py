@@ -15,6 +15,7 @@ import time
 import urllib.parse
 
 LOGIN = ("alice", "wonder:land$1")  # with characters that a careless client mangles
+IDENTITY_TOKEN = "identity+token/1&x"
 REGISTRY_LEEWAY = 60  # seconds that docker-registry accepts a token beyond its end
 
 
@@ -42,9 +43,12 @@ class Authority:
             subprocess.run(["openssl"] + command, check=True, stderr=subprocess.DEVNULL)
         os.chmod(directory, 0o755)
 
-    def context(self):
+    def context(self, ask_clients=False):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.server_certificate, self.server_key)
+        if ask_clients:  # for a certificate of this authority
+            context.load_verify_locations(self.certificate)
+            context.verify_mode = ssl.CERT_REQUIRED
         return context
 
 
@@ -101,13 +105,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class ThreadedServer:
     """An HTTP(S) server in this process."""
 
-    def __init__(self, address, handler, ca=None):
+    def __init__(self, address, handler, ca=None, ask_clients=False):
         host, _, port = address.rpartition(":")
         self.server = http.server.ThreadingHTTPServer((host, int(port)), handler)
         self.server.daemon_threads = True
         self.server.handle_error = lambda *_: None  # clients hang up in half of the tests
         if ca:
-            self.server.socket = ca.context().wrap_socket(self.server.socket, server_side=True)
+            self.server.socket = ca.context(ask_clients).wrap_socket(self.server.socket,
+                                                                     server_side=True)
         self.address = "%s:%d" % self.server.server_address[:2]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -132,6 +137,9 @@ class TokenServer(ThreadedServer):
             def do_GET(self):
                 outer.respond(self)
 
+            def do_POST(self):
+                outer.respond_to_form(self)
+
         super().__init__(address, TokenHandler, ca)
 
     def respond(self, handler):
@@ -142,17 +150,31 @@ class TokenServer(ThreadedServer):
                 authorization is not None and authorization != basic(*LOGIN):
             handler.answer(401, body=b'{"details":"incorrect username or password"}')
             return
+        handler.answer(200, {"Content-Type": "application/json"}, json.dumps(
+            {"token": self.token(query), "expires_in": 300}).encode())
+
+    def respond_to_form(self, handler):
+        """OAuth2, as docs/spec/auth/oauth.md of the registry has it."""
+        body = handler.rfile.read(int(handler.headers["Content-Length"])).decode()
+        form = urllib.parse.parse_qs(body)
+        self.requests.append({"form": form, "authorization": handler.headers.get("Authorization")})
+        if form.get("grant_type") != ["refresh_token"] or \
+                form.get("refresh_token") != [IDENTITY_TOKEN]:
+            handler.answer(401, body=b'{"details":"invalid refresh token"}')
+            return
+        handler.answer(200, {"Content-Type": "application/json"}, json.dumps(
+            {"access_token": self.token(form), "expires_in": 300}).encode())
+
+    def token(self, query):
         now = int(time.time())
         access = []
         for scope in query.get("scope", []):
             kind, name, actions = scope.split(":")
             access.append({"type": kind, "name": name, "actions": actions.split(",")})
-        token = self.sign({
+        return self.sign({
             "iss": "enroot tests", "sub": "", "aud": query["service"][0], "jti": str(now),
             "iat": now, "nbf": now - 120, "exp": now - REGISTRY_LEEWAY + self.lifetime,
             "access": access})
-        handler.answer(200, {"Content-Type": "application/json"},
-                       json.dumps({"token": token, "expires_in": 300}).encode())
 
     def sign(self, claims):
         with open(self.ca.server_certificate) as file:
@@ -176,23 +198,27 @@ class Proxy(ThreadedServer):
         cut                     hang up after so many bytes of the body
         rate                    send so many bytes a second
         ranges                  False: ignore a Range header
+        add                     headers on top of those of the upstream
 
     request is a dict of method, path, headers and count, the number of earlier
-    requests for that path.
+    requests for that path. peak is the most that were answered at once.
     """
 
-    def __init__(self, upstream, rule=None, address="127.0.0.1:0", name="127.0.0.1", ca=None):
+    def __init__(self, upstream, rule=None, address="127.0.0.1:0", name="127.0.0.1", ca=None,
+                 ask_clients=False):
         self.upstream, self.rule, self.requests = upstream, rule or (lambda request: None), []
         self.lock, self.tls = threading.Lock(), ca is not None
+        self.active = self.peak = 0
         outer = self
 
         class ProxyHandler(Handler):
             def do_GET(self):
-                outer.forward(self)
+                with outer.counted():
+                    outer.forward(self)
 
             do_HEAD = do_GET
 
-        super().__init__(address, ProxyHandler, ca)
+        super().__init__(address, ProxyHandler, ca, ask_clients)
         self.host = "%s:%s" % (name, self.address.rpartition(":")[2])
 
     def __enter__(self):
@@ -204,6 +230,17 @@ class Proxy(ThreadedServer):
     def matching(self, pattern):
         with self.lock:
             return [request for request in self.requests if re.search(pattern, request["path"])]
+
+    @contextlib.contextmanager
+    def counted(self):
+        with self.lock:
+            self.active += 1
+            self.peak = max(self.peak, self.active)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.active -= 1
 
     def note(self, handler):
         with self.lock:
@@ -231,8 +268,11 @@ class Proxy(ThreadedServer):
             body = action["change"](body)
         handler.send_response(response.status)
         for key, value in response.getheaders():
-            if key.lower() not in ("content-length", "connection"):
+            if key.lower() not in ("content-length", "connection") and \
+                    key not in action.get("add", {}):
                 handler.send_header(key, value)
+        for key, value in action.get("add", {}).items():
+            handler.send_header(key, value)
         length = response.getheader("Content-Length") if handler.command == "HEAD" else len(body)
         handler.send_header("Content-Length", str(length))
         handler.end_headers()

@@ -794,11 +794,13 @@ static int discard_body(struct http_request *request, const void *data, size_t s
 static void get(struct http_client *client, struct http_server *server,
                 struct http_request *request)
 {
+        static const struct http_trust plain = { .allow_http = true };
         struct error err = ERROR_INIT;
         char url[64];
 
         (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/x", http_server_port(server));
         request->url = url;
+        request->trust = &plain;
         request->body = discard_body;
         assert_int_equal(http_start(client, request, &err), 0);
         while (!request->finished)
@@ -818,9 +820,7 @@ static void handle_hang(void *context, const struct server_request *request,
 
 static void test_http_stall(void **state)
 {
-        struct http_options options = { .allow_http = true,
-                                        .stall_timeout = 1,
-                                        .max_connections = 1 };
+        struct http_options options = { .stall_timeout = 1, .max_connections = 1 };
         struct http_server *server = http_server_start(handle_hang, NULL);
         struct error err = ERROR_INIT;
         auto_http_client struct http_client *client = http_client_new(&options, &err);
@@ -838,9 +838,7 @@ static void test_http_stall(void **state)
 
 static void test_http_headers(void **state)
 {
-        struct http_options options = { .allow_http = true,
-                                        .stall_timeout = 5,
-                                        .max_connections = 1 };
+        struct http_options options = { .stall_timeout = 5, .max_connections = 1 };
         struct http_server *server = http_server_start(handle_headers, NULL);
         struct error err = ERROR_INIT;
         auto_http_client struct http_client *client = http_client_new(&options, &err);
@@ -864,8 +862,7 @@ static void test_http_proxy(void **state)
         char proxy[64], refuse[] = "no_proxy=127.0.0.1";
         char *variables[] = { proxy, refuse, NULL };
         struct strlist environment = { .items = variables, .count = 1 };
-        struct http_options options = { .allow_http = true,
-                                        .stall_timeout = 5,
+        struct http_options options = { .stall_timeout = 5,
                                         .max_connections = 1,
                                         .environment = &environment };
         struct error err = ERROR_INIT;
