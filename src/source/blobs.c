@@ -95,6 +95,8 @@ static void set_state(struct blob *blob, enum blob_state state)
         blob->state = state;
         if (state == BLOB_MISSING)
                 blob->readable = 0;
+        else if (state == BLOB_GROWING)
+                blob->readable = store_writer_readable(blob->writer);
         else if (state == BLOB_VERIFIED)
                 blob->readable = blob->descriptor->size;
         (void)pthread_cond_broadcast(&set->changed);
@@ -102,6 +104,17 @@ static void set_state(struct blob *blob, enum blob_state state)
 
         if (state == BLOB_READY && set->report)
                 set->report->progress.blobs_done++;
+}
+
+/* What an earlier run has fetched counts. */
+static void report_resumption(const struct blob *blob, uint64_t have)
+{
+        if (have == 0)
+                return;
+        report_info(blob->set->report, "Resuming %.19s after %.1f of %.1f MB",
+                    blob->descriptor->digest, (double)have / 1e6,
+                    (double)blob->descriptor->size / 1e6);
+        count_bytes(blob->set, have);
 }
 
 static int sink_begin(struct registry_blob *sink, uint64_t *ret_offset, struct error *err)
@@ -124,8 +137,9 @@ static int sink_begin(struct registry_blob *sink, uint64_t *ret_offset, struct e
                 blob->put_off = true;
                 return 1;
         case 1:
+                *ret_offset = store_writer_size(blob->writer);
+                report_resumption(blob, *ret_offset);
                 set_state(blob, BLOB_GROWING);
-                *ret_offset = 0;
                 return 0;
         case 2:
                 count_bytes(blob->set, descriptor->size);

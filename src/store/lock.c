@@ -7,6 +7,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "store/partial.h"
 #include "util/cleanup.h"
 
 /*
@@ -76,8 +77,10 @@ void lock_sweep(const struct store *store)
                 const char *rest;
 
                 /* ".sha256-HEX.…": a lock, or a temporary file of util/temp_file.h */
-                rest = entry->d_name[0] == '.' ? store_name_digest(entry->d_name + 1, digest) : NULL;
+                rest = entry->d_name[0] == '.' ? store_name_digest(entry->d_name + 1, digest)
+                                               : NULL;
                 if (!rest || *rest != '.' || store_blob_name(digest, blob_name, &ignored) < 0 ||
+                    partial_is_recent(store, entry->d_name) ||
                     lock_take(&lock, store, blob_name, &ignored) <= 0 || lock.fd < 0)
                         continue;
                 if (strcmp(entry->d_name, lock.name) != 0)

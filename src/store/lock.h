@@ -18,7 +18,10 @@ struct lock {
         char name[LOCK_NAME_SIZE];
 };
 
-#define LOCK_INIT { .fd = -1 }
+#define LOCK_INIT                                                                                  \
+        {                                                                                          \
+                .fd = -1                                                                           \
+        }
 
 /*
  * Take the lock of the blob with that file name, without waiting. Returns 1; 0
@@ -33,7 +36,7 @@ void lock_release(struct lock *lock);
 #define auto_lock auto_cleanup(lock_release)
 
 /*
- * Remove the temporary files and locks that killed processes left behind. What
- * belongs to a live process is locked by it, and stays.
+ * Remove the temporary files and locks that killed processes left behind, and old
+ * parts (partial.h). What belongs to a live process is locked by it, and stays.
  */
 void lock_sweep(const struct store *store);

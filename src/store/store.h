@@ -7,6 +7,7 @@
  *      sha256-HEX.sqsh  an image, under the digest of its manifest
  *      reference-HEX    which image a reference stands for, by a hash of the reference
  *      .sha256-HEX.lock lock of whoever fetches it (flock), removed afterwards
+ *      .sha256-HEX.partial  what an interrupted run has of a large one, for the next
  *
  * A blob gets its name only after its digest matched and it is on disk, so a name
  * that exists can be used without hashing again.
@@ -48,8 +49,8 @@ int store_add_site(struct store *store, const char *path, struct error *err);
 int store_check_space(const struct store *store, uint64_t bytes, struct error *err);
 
 /*
- * A descriptor of a complete blob, which counts as used now; -1 with *err, whose code is ENOENT when the cache
- * has none of that digest and size.
+ * A descriptor of a complete blob, which counts as used now; -1 with *err, whose code is ENOENT
+ * when the cache has none of that digest and size.
  */
 int store_get(struct store *store, const char *digest, uint64_t size, struct error *err);
 
@@ -57,7 +58,8 @@ int store_get(struct store *store, const char *digest, uint64_t size, struct err
 struct store_writer;
 
 /*
- * Become the one writer of a blob on this machine.
+ * Become the one writer of a blob on this machine. What an interrupted run has left of
+ * a large blob is read and hashed, and counts as written.
  * Returns 1 and *ret; 0 when another process is writing it (ask again later);
  * 2 when it is complete by now; -1 with *err.
  */
@@ -89,7 +91,10 @@ int store_verify(struct store_writer *writer, struct error *err);
  */
 int store_commit(struct store_writer *writer, struct error *err);
 
-/* Release; unless committed, the bytes are gone. Accepts NULL. */
+/*
+ * Release. Unless committed, the bytes are gone, but for those of a large blob in which
+ * nothing was found wrong: the next writer goes on behind them. Accepts NULL.
+ */
 void store_writer_free(struct store_writer *writer);
 
 /* ---- images by reference, for "run" ---- */
@@ -138,7 +143,10 @@ struct store_items {
         size_t count;
 };
 
-#define STORE_ITEMS_INIT { .items = NULL }
+#define STORE_ITEMS_INIT                                                                           \
+        {                                                                                          \
+                .items = NULL                                                                      \
+        }
 
 void store_items_release(struct store_items *items);
 #define auto_store_items auto_cleanup(store_items_release)
@@ -191,7 +199,10 @@ struct lease {
         bool beating, ended;
 };
 
-#define LEASE_INIT { .dir_fd = -1, .fd = -1 }
+#define LEASE_INIT                                                                                 \
+        {                                                                                          \
+                .dir_fd = -1, .fd = -1                                                             \
+        }
 
 /*
  * Take the right to make the file NAME in a directory, and wait while somebody else

@@ -11,7 +11,9 @@
 #include <sys/stat.h>
 
 #include "store/lock.h"
+#include "store/partial.h"
 #include "store/store_private.h"
+#include "util/cancel.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/temp_file.h"
@@ -35,15 +37,19 @@ struct store_writer {
         size_t buffered;
         uint64_t written, synced; /* bytes in the file, and given to the disk */
         uint64_t size;            /* promised */
+        uint64_t resumed;         /* bytes that an earlier run had fetched */
+        bool is_partial;          /* the file may stay for another run */
+        bool failed;              /* what is in it, or its disk, is bad */
         bool verified;
 };
 
 /* An error of the file system, with the variable that moves the cache elsewhere. */
-static int file_error(const struct store_writer *writer, const char *what, struct error *err)
+static int file_error(struct store_writer *writer, const char *what, struct error *err)
 {
         bool full = errno == ENOSPC || errno == EDQUOT;
 
         error_errno(err, "%s: %s", writer->store->path, what);
+        writer->failed = true;
         if (full)
                 error_append(err, "; make room there, or set ENROOT_CACHE_PATH to a place with "
                                   "more of it");
@@ -54,7 +60,7 @@ static int file_error(const struct store_writer *writer, const char *what, struc
  * Reserve the room for the whole blob: a full disk is found out before the
  * download. A file system that cannot do so finds out later.
  */
-static int reserve(const struct store_writer *writer, struct error *err)
+static int reserve(struct store_writer *writer, struct error *err)
 {
         if (writer->size == 0 || writer->size > INT64_MAX ||
             fallocate(writer->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)writer->size) == 0)
@@ -87,12 +93,42 @@ static void cleanup_writer(struct store_writer **writer)
         store_writer_free(*writer);
 }
 
-static int open_file(struct store_writer *writer, struct error *err)
+/* Hash what an earlier run has written. */
+static int rehash(struct store_writer *writer, struct error *err)
+{
+        while (writer->written < writer->resumed) {
+                ssize_t size = io_read_full(writer->fd, writer->buffer, WRITE_SIZE);
+
+                if (size <= 0)
+                        return file_error(writer, "read", err);
+                if (cancel_check(err) < 0)
+                        return -1;
+                sha256_update(writer->sha, writer->buffer, (size_t)size);
+                writer->written += (uint64_t)size;
+        }
+        writer->synced = writer->written;
+        return 0;
+}
+
+/*
+ * A part that stays needs a name, and a lock that keeps others from it, which not
+ * every file system has.
+ */
+static int create_file(struct store_writer *writer, struct error *err)
 {
         struct store *store = writer->store;
 
-        if (temp_file_create(&writer->temp, store->dir_fd, writer->name, BLOB_MODE, err) < 0)
-                return error_prefix(err, "ENROOT_CACHE_PATH: %s", store->path);
+        writer->is_partial = writer->size >= PARTIAL_SIZE && writer->lock.fd >= 0;
+        if (writer->is_partial)
+                return partial_open(store, writer->name, writer->size, BLOB_MODE, &writer->temp,
+                                    &writer->resumed, err);
+        return temp_file_create(&writer->temp, store->dir_fd, writer->name, BLOB_MODE, err);
+}
+
+static int open_file(struct store_writer *writer, struct error *err)
+{
+        if (create_file(writer, err) < 0)
+                return error_prefix(err, "ENROOT_CACHE_PATH: %s", writer->store->path);
         writer->fd = fcntl(writer->temp.fd, F_DUPFD_CLOEXEC, 0);
         if (writer->fd < 0)
                 return error_errno(err, "%s", writer->name);
@@ -102,7 +138,7 @@ static int open_file(struct store_writer *writer, struct error *err)
         writer->buffer = malloc(WRITE_SIZE);
         if (!writer->buffer)
                 return error_no_memory(err);
-        return reserve(writer, err);
+        return rehash(writer, err) < 0 ? -1 : reserve(writer, err);
 }
 
 int store_begin(struct store *store, const char *digest, uint64_t size, struct store_writer **ret,
@@ -159,9 +195,11 @@ int store_write(struct store_writer *writer, const void *data, size_t size, stru
 {
         const char *from = data;
 
-        if (size > writer->size - store_writer_size(writer))
+        if (size > writer->size - store_writer_size(writer)) {
+                writer->failed = true;
                 return error_set(err, EMSGSIZE, "more than the promised %" PRIu64 " bytes",
                                  writer->size);
+        }
         while (size > 0) {
                 size_t room = WRITE_SIZE - writer->buffered;
                 size_t n = size < room ? size : room;
@@ -205,8 +243,16 @@ int store_verify(struct store_writer *writer, struct error *err)
         if (flush(writer, err) < 0)
                 return -1;
         sha256_finish(writer->sha, actual);
-        if (strcmp(actual, writer->name + strlen("sha256-")) != 0)
-                return error_set(err, EBADMSG, "the content is sha256:%s", actual);
+        if (strcmp(actual, writer->name + strlen("sha256-")) != 0) {
+                writer->failed = true;
+                error_set(err, EBADMSG, "the content is sha256:%s", actual);
+                return writer->resumed == 0
+                               ? -1
+                               : error_append(err,
+                                              "; %" PRIu64 " bytes of it were of an earlier "
+                                              "run and are removed: try again",
+                                              writer->resumed);
+        }
         writer->verified = true;
         return 0;
 }
@@ -225,6 +271,14 @@ void store_writer_free(struct store_writer *writer)
 {
         if (!writer)
                 return;
+        if (writer->is_partial && !writer->failed && writer->temp.name) {
+                /* Less is written than was resumed when it ended while that was read. */
+                uint64_t length =
+                        writer->written > writer->resumed ? writer->written : writer->resumed;
+
+                if (length > 0)
+                        partial_keep(&writer->temp, length);
+        }
         temp_file_discard(&writer->temp);
         lock_release(&writer->lock);
         if (writer->fd >= 0)
