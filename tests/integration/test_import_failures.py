@@ -265,7 +265,7 @@ class TestDisks(FailureCase):
     def test_a_full_disk_under_the_cache_names_path_and_variable(self):
         path = self.user.home + "/.cache"
         self.small_disk(path)
-        result = self.refused(*self.import_here(), env=ALLOW, says="no space left")
+        result = self.refused(*self.import_here(), env=ALLOW, says="no room|no space left")
         self.assertIn("ENROOT_CACHE_PATH", result.err)
         self.assert_nothing_left()
 
