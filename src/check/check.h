@@ -52,7 +52,7 @@ size_t check_report_failed(const struct check_report *report);
 int check_print(const struct check_report *report, bool colour, struct strbuf *text,
                 struct error *err);
 
-/* {"enroot": VERSION, "result": …, "checks": [{"group", "name", "status", "detail", …}]} */
+/* {"version", "ok", "checks": [{"group", "name", "status", "detail", "effect", "mend"}]} */
 int check_print_json(const struct check_report *report, struct strbuf *text, struct error *err);
 
 /*

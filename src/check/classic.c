@@ -5,12 +5,12 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "check/check.h"
 #include "check/print.h"
 #include "check/probe.h"
 #include "util/cleanup.h"
+#include "util/path.h"
 
 #define OLD_GLIBC "KO (required if glibc <= 2.13)"
 
@@ -164,31 +164,15 @@ static void add_parameters(const struct table *table)
                 row(table, restricts, CHECK_KO_OPTIONAL, "KO (required w/o apparmor profile)");
 }
 
-/* Whether a program is in the user's PATH. */
-static bool has_program(const char *program)
-{
-        const char *path = getenv("PATH");
-
-        for (path = path ? path : "/usr/bin:/bin"; *path;) {
-                int length = (int)strcspn(path, ":");
-                auto_strbuf struct strbuf full = STRBUF_INIT;
-
-                if (strbuf_printf(&full, "%.*s/%s", length, path, program) == 0 &&
-                    access(full.data, X_OK) == 0)
-                        return true;
-                path += length;
-                path += *path == ':';
-        }
-        return false;
-}
-
 static void add_packages(const struct table *table)
 {
         /* GPUs are found without it here, so its absence is no reason to install it. */
         static const char program[] = "nvidia-container-cli";
+        const char *path = getenv("PATH");
+        auto_free char *found = path ? path_find_program(program, path) : NULL;
 
         print_heading(table->text, table->colour, "Extra packages:");
-        row(table, program, has_program(program) ? CHECK_OK : CHECK_KO_OPTIONAL, NULL);
+        row(table, program, found ? CHECK_OK : CHECK_KO_OPTIONAL, NULL);
 }
 
 int check_print_classic(const struct config *config, bool colour, struct strbuf *text,

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "check/probe.h"
@@ -43,9 +42,12 @@ int probe_enter_user(const struct probe_context *context, bool root, struct prob
 int probe_one_id(const struct probe_context *context, const struct probe *probe,
                  struct probe_answer *answer, struct error *err)
 {
-        if (probe_enter_user(context, strcmp(probe->subject, "root") == 0, answer, err) < 0)
+        bool root = strcmp(probe->subject, "root") == 0;
+        uid_t expected = root ? 0 : geteuid();
+
+        if (probe_enter_user(context, root, answer, err) < 0)
                 return -1;
-        if (geteuid() != (strcmp(probe->subject, "root") == 0 ? 0 : getuid()))
+        if (geteuid() != expected)
                 return error_set(err, EINVAL, "the map has no effect");
         return 0;
 }

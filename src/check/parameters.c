@@ -52,7 +52,7 @@ int probe_sysctl_restricts(const struct probe_context *context, const struct pro
         return error_set(err, EPERM, "it is %ld, and this program has no AppArmor profile", value);
 }
 
-/* What does not matter to containers, and is asked about all the same. */
+/* What containers do without, and is asked about all the same: the effect goes with the value. */
 int probe_sysctl_shown(const struct probe_context *context, const struct probe *probe,
                        struct probe_answer *answer, struct error *err)
 {

@@ -37,6 +37,8 @@ static void run_in_child(const struct probe *probe, const struct probe_context *
         (void)setpgid(0, 0);
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         (void)setrlimit(RLIMIT_CORE, &no_core);
+        /* Probes wait for children, whose status is lost where this is ignored. */
+        (void)signal(SIGCHLD, SIG_DFL);
         for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
                 (void)dup2(null, fd);
         message.result = probe->run(context, probe, &message.answer, &message.err);

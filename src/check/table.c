@@ -9,7 +9,7 @@
 #define REQUIRED true
 #define OPTIONAL false
 
-/* Rows without an effect are always OK, or absent. */
+/* Rows without an effect are always OK, or absent; probe_sysctl_shown prints it with its OK. */
 const struct probe probe_table[] = {
         { "Kernel", "version", probe_kernel_version, NULL, REQUIRED, "nothing works", NULL },
         { "Kernel", "configuration file", probe_kernel_file, NULL, OPTIONAL, NULL, NULL },

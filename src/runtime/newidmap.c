@@ -26,30 +26,11 @@ static const char *const programs[] = { "newuidmap", "newgidmap" };
 
 /* ---- finding them ---- */
 
-/* The program in one of the directories of a list, malloc'd, or NULL with errno. */
-static char *find_in(const char *program, const char *list)
-{
-        while (*list) {
-                size_t length = strcspn(list, ":");
-                auto_free char *dir = strndup(list, length);
-                auto_free char *path = dir ? path_join(dir, program) : NULL;
-
-                if (!path)
-                        return NULL;
-                /* Relative entries of PATH depend on the current directory: not for this. */
-                if (*path == '/' && access(path, X_OK) == 0)
-                        return TAKE_PTR(path);
-                list += length + (list[length] == ':');
-        }
-        errno = ENOENT;
-        return NULL;
-}
-
 char *newidmap_find(const char *program, const char *path)
 {
-        char *found = path ? find_in(program, path) : NULL;
+        char *found = path ? path_find_program(program, path) : NULL;
 
-        return found ? found : find_in(program, USUAL_PLACES);
+        return found ? found : path_find_program(program, USUAL_PLACES);
 }
 
 void newidmap_mend(char mend[HOST_MEND_SIZE])

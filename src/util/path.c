@@ -419,3 +419,21 @@ int path_make_private_dirs(const char *path, mode_t mode, struct error *err)
                 *slash = '/';
         }
 }
+
+char *path_find_program(const char *program, const char *list)
+{
+        while (*list) {
+                size_t length = strcspn(list, ":");
+                auto_free char *dir = strndup(list, length);
+                auto_free char *path = dir ? path_join(dir, program) : NULL;
+
+                if (!path)
+                        return NULL;
+                /* Relative entries of PATH depend on the current directory: not for this. */
+                if (*path == '/' && access(path, X_OK) == 0)
+                        return TAKE_PTR(path);
+                list += length + (list[length] == ':');
+        }
+        errno = ENOENT;
+        return NULL;
+}

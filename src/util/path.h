@@ -54,6 +54,12 @@ char *path_absolute(const char *path, struct error *err);
 char *path_join(const char *dir, const char *name);
 
 /*
+ * A program that may be executed, in the first directory of a list like PATH that has
+ * it; relative entries are left out. malloc'd, or NULL with errno (ENOENT).
+ */
+char *path_find_program(const char *program, const char *list);
+
+/*
  * Remove a directory tree below dir_fd, never crossing into another file system
  * and never following links. Directories without permissions are made writable
  * first. A missing name is no error. Returns 0, or -1 with *err.

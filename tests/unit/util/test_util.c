@@ -209,6 +209,30 @@ static void test_remove_tree(void **state)
         assert_int_equal(path_remove_tree(root_fd, "missing", &err), 0);
 }
 
+static void test_find_program(void **state)
+{
+        static const struct {
+                const char *program, *list, *path;
+        } cases[] = {
+                { "sh", "/nowhere:/bin", "/bin/sh" },
+                { "sh", "/bin", "/bin/sh" },
+                { "sh", "::/bin:", "/bin/sh" },
+                { "sh", "bin:./bin:../../../../../../../../bin", NULL },
+                { "passwd", "/etc", NULL }, /* may not be executed */
+                { "no-such-program", "/bin:/usr/bin", NULL },
+                { "sh", "", NULL },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                auto_free char *found = path_find_program(cases[i].program, cases[i].list);
+
+                assert_int_equal(found != NULL, cases[i].path != NULL);
+                if (found)
+                        assert_string_equal(found, cases[i].path);
+        }
+}
+
 static void test_sha256(void **state)
 {
         char hex[SHA256_HEX_SIZE];
@@ -260,6 +284,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_temp_file, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_temp_dir, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_remove_tree, set_up, tear_down),
+                cmocka_unit_test(test_find_program),
                 cmocka_unit_test(test_sha256),
                 cmocka_unit_test(test_error_order),
                 cmocka_unit_test(test_strlist),
