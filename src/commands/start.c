@@ -34,14 +34,63 @@ static int is_image(const char *target, struct error *err)
         return image;
 }
 
-static int choose_overlay(const struct command_context *context,
-                          const struct start_arguments *arguments, struct runtime_overlay *ret,
-                          struct error *err)
+/* What the target turned out to be. Owns what start borrows. */
+struct choice {
+        struct runtime_start start;
+        char *rootfs, *overlay_dir;
+};
+
+static void choice_release(struct choice *choice)
+{
+        free(choice->rootfs);
+        free(choice->overlay_dir);
+}
+
+/* An image file, and where its changes go. */
+static int choose_image(const struct command_context *context,
+                        const struct start_arguments *arguments, struct choice *choice,
+                        struct error *err)
 {
         const char *word = arguments->overlay ? arguments->overlay : context->config->overlay;
+        struct runtime_overlay *overlay = &choice->start.overlay;
 
-        if (runtime_overlay_parse(word, ret, err) < 0)
+        choice->start.image = true;
+        choice->rootfs = realpath(arguments->target, NULL);
+        if (!choice->rootfs)
+                return error_errno(err, "%s", arguments->target);
+        if (runtime_overlay_parse(word, overlay, err) < 0)
                 return error_prefix(err, "%s", arguments->overlay ? "--overlay" : "ENROOT_OVERLAY");
+        if (overlay->dir) {
+                choice->overlay_dir = path_absolute(overlay->dir, err);
+                overlay->dir = choice->overlay_dir;
+                if (!overlay->dir)
+                        return -1;
+        }
+        return 0;
+}
+
+static int choose_container(const struct command_context *context,
+                            const struct start_arguments *arguments, struct choice *choice,
+                            struct error *err)
+{
+        const char *name = arguments->target, *data_path = context->config->data_path;
+        struct stat st;
+
+        if (container_check_name(name, err) < 0)
+                return -1;
+        choice->rootfs = path_join(data_path, name);
+        if (!choice->rootfs)
+                return error_no_memory(err);
+        if (stat(choice->rootfs, &st) < 0 || !S_ISDIR(st.st_mode))
+                return error_set(err, ENOENT,
+                                 "no such container or image file: %s (\"enroot list\" shows the "
+                                 "containers in %s)",
+                                 name, data_path);
+        if (arguments->overlay)
+                return error_set(err, EINVAL,
+                                 "--overlay %s: only an image file has an overlay; the container "
+                                 "%s is changed itself",
+                                 arguments->overlay, name);
         return 0;
 }
 
@@ -58,51 +107,21 @@ static int print_plan(const struct command_context *context, const struct runtim
 int command_start(const struct command_context *context, const struct start_arguments *arguments,
                   int *ret_status, struct error *err)
 {
-        const char *target = arguments->target, *data_path = context->config->data_path;
-        struct runtime_start start = {
-                .rc = arguments->rc,
-                .mounts = arguments->mounts,
-                .env = arguments->env,
-                .command = arguments->command,
+        auto_cleanup(choice_release) struct choice choice = {
+                .start = {
+                        .rc = arguments->rc,
+                        .mounts = arguments->mounts,
+                        .env = arguments->env,
+                        .command = arguments->command,
+                },
         };
-        auto_free char *rootfs = NULL, *overlay_dir = NULL;
-        struct stat st;
-        int image = is_image(target, err);
+        int image = is_image(arguments->target, err);
 
-        if (image < 0)
+        if (image < 0 || (image ? choose_image(context, arguments, &choice, err)
+                                : choose_container(context, arguments, &choice, err)) < 0)
                 return -1;
-        if (image) {
-                rootfs = realpath(target, NULL);
-                if (!rootfs)
-                        return error_errno(err, "%s", target);
-                start.image = true;
-                if (choose_overlay(context, arguments, &start.overlay, err) < 0)
-                        return -1;
-                if (start.overlay.dir) {
-                        overlay_dir = path_absolute(start.overlay.dir, err);
-                        if (!overlay_dir)
-                                return -1;
-                        start.overlay.dir = overlay_dir;
-                }
-        } else if (arguments->overlay) {
-                return error_set(err, EINVAL,
-                                 "--overlay %s: only an image file has an overlay; the container "
-                                 "%s is changed itself",
-                                 arguments->overlay, target);
-        } else {
-                if (container_check_name(target, err) < 0)
-                        return -1;
-                rootfs = path_join(data_path, target);
-                if (!rootfs)
-                        return error_no_memory(err);
-                if (stat(rootfs, &st) < 0 || !S_ISDIR(st.st_mode))
-                        return error_set(err, ENOENT,
-                                         "no such container or image file: %s (\"enroot list\" "
-                                         "shows the containers in %s)",
-                                         target, data_path);
-        }
-        start.rootfs = rootfs;
+        choice.start.rootfs = choice.rootfs;
         if (arguments->dry_run)
-                return print_plan(context, &start, arguments->dry_run, err);
-        return runtime_start(&start, context->config, context->report, ret_status, err);
+                return print_plan(context, &choice.start, arguments->dry_run, err);
+        return runtime_start(&choice.start, context->config, context->report, ret_status, err);
 }

@@ -74,12 +74,13 @@ static void print_identity(const struct container *container, struct strbuf *tex
 
         strbuf_printf(text, "rootfs: %s (%s, %s)\n", container->start->rootfs,
                       container->start->image ? "image" : "container",
-                      container->config->rootfs_writable ? "writable" : "read-only");
-        if (container->start->image)
-                strbuf_printf(text, "changes: %s%s\n", overlay->dir ? overlay->dir : "in memory, ",
-                              overlay->dir    ? "" :
-                              overlay->size   ? overlay->size :
-                                                "half of the machine's");
+                      config->rootfs_writable ? "writable" : "read-only");
+        if (overlay->dir)
+                strbuf_printf(text, "changes: in %s\n", overlay->dir);
+        else if (container->start->image)
+                strbuf_printf(text, "changes: in memory, %s%s\n",
+                              overlay->size ? overlay->size : "at most half of it",
+                              config->native_overlayfs ? "" : ", without overlayfs");
         strbuf_printf(text, "namespaces: %s%smount%s%s%s cgroup\n",
                       container->user_namespace ? "user " : "", config->unshare_pid ? "pid " : "",
                       config->unshare_net ? " net" : "", config->unshare_ipc ? " ipc" : "",
