@@ -31,25 +31,6 @@ static int set_path(const char *raw, char **ret, struct error *err)
         return *ret ? 0 : error_no_memory(err);
 }
 
-static bool starts_with(const char *text, const char *prefix)
-{
-        return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
-/*
- * The attributes of a file that belong to an image: of the kinds that squashfs
- * stores, less the notes that overlayfs makes on its layers (it would obey them
- * when the image becomes one) and the labels of the machine that built the image.
- */
-static bool keep_xattr(const char *name)
-{
-        if (starts_with(name, "user."))
-                return !starts_with(name, "user.overlay.");
-        if (starts_with(name, "trusted."))
-                return !starts_with(name, "trusted.overlay.");
-        return starts_with(name, "security.") && strcmp(name, "security.selinux") != 0;
-}
-
 static int set_xattrs(const struct archive_functions *lib, struct archive_entry *header,
                       struct entry *entry, struct error *err)
 {
@@ -61,7 +42,7 @@ static int set_xattrs(const struct archive_functions *lib, struct archive_entry 
         lib->entry_xattr_reset(header);
         while (lib->entry_xattr_next(header, &name, &value, &size) == ARCHIVE_OK) {
                 /* The last record of a name counts, and libarchive lists it first. */
-                if (!keep_xattr(name) || xattr_list_find(xattrs, name))
+                if (!xattr_is_kept(name) || xattr_list_find(xattrs, name))
                         continue;
                 if (strlen(name) > XATTR_NAME_MAX || size > XATTR_SIZE_MAX)
                         return error_set(err, E2BIG,

@@ -228,6 +228,14 @@ int squashfs_read_plain(struct squashfs_image *image, void *buffer, size_t size,
 /* The image as a rootfs to look at, without a mount. It must outlive the view. */
 struct root_view squashfs_view(struct squashfs_image *image);
 
+/*
+ * Merge what an image holds into a tree, as a plain layer without file content; every
+ * owner becomes 0:0. leave_out is as in struct scan_options. Returns 0, or -1 with *err.
+ */
+int squashfs_scan(struct squashfs_image *image, struct tree *tree,
+                  bool (*leave_out)(const char *path, const struct entry_meta *meta),
+                  struct error *err);
+
 /* ---- FUSE server ---- */
 
 struct squashfs_serve_options {

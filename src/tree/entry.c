@@ -28,6 +28,20 @@ void entry_release(struct entry *entry)
         entry_meta_release(&entry->meta);
 }
 
+static bool starts_with(const char *text, const char *prefix)
+{
+        return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+bool xattr_is_kept(const char *name)
+{
+        if (starts_with(name, "user."))
+                return !starts_with(name, "user.overlay.");
+        if (starts_with(name, "trusted."))
+                return !starts_with(name, "trusted.overlay.");
+        return starts_with(name, "security.") && strcmp(name, "security.selinux") != 0;
+}
+
 /* Where name is, or where it has to be inserted. */
 static size_t xattr_position(const struct xattr_list *list, const char *name)
 {
@@ -109,6 +123,8 @@ mode_t entry_type_bits(enum entry_type type)
                 return S_IFBLK;
         case ENTRY_FILE:
         case ENTRY_HARDLINK:
+        case ENTRY_WHITEOUT:
+        case ENTRY_OPAQUE:
                 break;
         }
         return S_IFREG;

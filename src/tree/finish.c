@@ -262,3 +262,39 @@ struct tree_node *tree_lookup(struct tree *tree, const char *path)
         }
         return node;
 }
+
+int tree_walk(struct tree *tree,
+              int (*visit)(void *context, const char *path, struct tree_node *node,
+                           struct error *err),
+              void *context, struct error *err)
+{
+        auto_strbuf struct strbuf path = STRBUF_INIT;
+        size_t next[PATH_MAX / 2 + 1] = { 0 }, depth = 0; /* names have at least one byte */
+        struct tree_node *node = tree_root(tree);
+
+        if (visit(context, "", node, err) < 0)
+                return -1;
+        while (node) {
+                struct tree_node *child;
+
+                if (next[depth] == node->child_count) {
+                        const char *slash = strrchr(strbuf_text(&path), '/');
+
+                        strbuf_truncate(&path, slash ? (size_t)(slash - path.data) : 0);
+                        node = node->parent;
+                        depth -= depth > 0;
+                        continue;
+                }
+                child = node->children[next[depth]++];
+                if (path.length > 0)
+                        strbuf_append_char(&path, '/');
+                strbuf_append(&path, child->name);
+                if (path.failed)
+                        return error_no_memory(err);
+                if (visit(context, path.data, child, err) < 0)
+                        return -1;
+                node = child;
+                next[++depth] = 0;
+        }
+        return 0;
+}

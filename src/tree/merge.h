@@ -51,6 +51,7 @@ struct tree {
         struct layer_clock clock;
         uint32_t last_moment; /* in the first pass over the current layer */
         bool in_layer, rescanning;
+        bool plain; /* names of the current layer are only names */
         uint32_t *layer_starts; /* moments, growing */
         size_t layer_count;
 

@@ -109,6 +109,15 @@ int tree_begin_layer(struct tree *tree, struct error *err)
         tree->clock.start = tree->clock.now = ++tree->last_moment;
         starts[tree->layer_count++] = tree->clock.start;
         tree->in_layer = true;
+        tree->plain = false;
+        return 0;
+}
+
+int tree_begin_plain_layer(struct tree *tree, struct error *err)
+{
+        if (tree_begin_layer(tree, err) < 0)
+                return -1;
+        tree->plain = true;
         return 0;
 }
 
@@ -168,6 +177,35 @@ static bool is_below_reserved(const char *path)
         return false;
 }
 
+static int check_root(const struct change *change, struct error *err)
+{
+        if (change->path[0] == '\0' &&
+            (change->kind == CHANGE_FILE || change->kind == CHANGE_WHITEOUT))
+                return error_set(err, EBADMSG, "the root of the layer is no directory");
+        return 0;
+}
+
+/* In a plain layer the type says everything. */
+static int classify_plain(const struct entry *entry, struct change *ret, struct error *err)
+{
+        switch (entry->meta.type) {
+        case ENTRY_DIRECTORY:
+                ret->kind = CHANGE_DIRECTORY;
+                break;
+        case ENTRY_WHITEOUT:
+                ret->kind = CHANGE_WHITEOUT;
+                break;
+        case ENTRY_OPAQUE:
+                ret->kind = CHANGE_OPAQUE;
+                break;
+        default:
+                ret->kind = CHANGE_FILE;
+        }
+        ret->hidden = false;
+        strcpy(ret->path, entry->path);
+        return check_root(ret, err);
+}
+
 static int classify(const struct entry *entry, struct change *ret, struct error *err)
 {
         const char *slash = strrchr(entry->path, '/');
@@ -192,9 +230,7 @@ static int classify(const struct entry *entry, struct change *ret, struct error 
                 ret->kind = CHANGE_WHITEOUT;
                 strcpy(ret->path + (name - entry->path), target);
         }
-        if (ret->path[0] == '\0' && ret->kind == CHANGE_FILE)
-                return error_set(err, EBADMSG, "the root of the layer is no directory");
-        return 0;
+        return check_root(ret, err);
 }
 
 static int check_target(const struct entry *entry, struct error *err)
@@ -341,7 +377,8 @@ int tree_add(struct tree *tree, struct entry *entry, struct tree_inode **ret_fil
                 return links_rescan(tree, entry, ret_file, err);
         tree->last_moment = tree->clock.now;
 
-        if (check_path(entry->path, err) < 0 || classify(entry, &change, err) < 0 ||
+        if (check_path(entry->path, err) < 0 ||
+            (tree->plain ? classify_plain : classify)(entry, &change, err) < 0 ||
             check_target(entry, err) < 0)
                 return -1;
         if (change.kind == CHANGE_FILE)

@@ -22,6 +22,8 @@ enum entry_type {
         ENTRY_SOCKET,
         ENTRY_CHAR_DEVICE,
         ENTRY_BLOCK_DEVICE,
+        ENTRY_WHITEOUT, /* of a plain layer: hides what lower layers have at the path */
+        ENTRY_OPAQUE,   /* the same: hides what they have in the directory at the path */
 };
 
 struct xattr {
@@ -37,7 +39,7 @@ struct xattr_list {
 
 /* Everything that a file has besides its name and content. */
 struct entry_meta {
-        enum entry_type type; /* never ENTRY_HARDLINK inside a tree */
+        enum entry_type type; /* never a hard link or a mark inside a tree */
         uint16_t mode;        /* permission, set-id and sticky bits: 07777 */
         uint32_t uid, gid;
         int64_t mtime; /* seconds since the epoch */
@@ -65,6 +67,13 @@ mode_t entry_type_bits(enum entry_type type);
 
 /* Insert a copy in order, replacing the value of an existing name. 0, or -1 without memory. */
 int xattr_list_set(struct xattr_list *list, const char *name, const void *value, size_t size);
+
+/*
+ * Whether an attribute of a file belongs to an image: those of the kinds that squashfs
+ * stores, less the notes that overlayfs makes on its layers (it would obey them when the
+ * image becomes one) and the labels of the machine that built the image.
+ */
+bool xattr_is_kept(const char *name);
 
 /* The attribute of that name, or NULL. */
 const struct xattr *xattr_list_find(const struct xattr_list *list, const char *name);
@@ -124,6 +133,12 @@ static inline void cleanup_tree(struct tree **tree)
 int tree_begin_layer(struct tree *tree, struct error *err);
 
 /*
+ * The same for a layer that comes from a directory or an image, where a name like
+ * ".wh.NAME" is one like any other and whiteouts are entries of their own types.
+ */
+int tree_begin_plain_layer(struct tree *tree, struct error *err);
+
+/*
  * Merge one entry of the current layer. What the tree needs it moves out of
  * *entry, leaving NULL (the caller still calls entry_release).
  *
@@ -160,3 +175,32 @@ uint64_t tree_inode_count(const struct tree *tree);
 
 /* The node at a normalised path, or NULL. Links are not followed. After tree_finish. */
 struct tree_node *tree_lookup(struct tree *tree, const char *path);
+
+/*
+ * Call visit for every node, parents before their children and those in order. path is
+ * valid during the call. visit returns 0 to go on, or -1 with *err. After tree_finish.
+ */
+int tree_walk(struct tree *tree,
+              int (*visit)(void *context, const char *path, struct tree_node *node,
+                           struct error *err),
+              void *context, struct error *err);
+
+/* ---- directories as layers ---- */
+
+struct owner_access;
+
+struct scan_options {
+        bool overlay; /* the upper layer of an overlay: its whiteouts and marks count */
+
+        /* Whether to leave out a path, with what is below it; NULL leaves out nothing. */
+        bool (*leave_out)(const char *path, const struct entry_meta *meta);
+        struct owner_access *access; /* for what its owner cannot read */
+};
+
+/*
+ * Merge what a directory holds into the tree, as a plain layer without file content. Every
+ * owner becomes 0:0. Other file systems are not entered; attributes are kept as an import
+ * keeps them, as far as the caller can read them. Returns 0, or -1 with *err naming the path.
+ */
+int tree_scan(struct tree *tree, int dir_fd, const struct scan_options *options,
+              struct error *err);

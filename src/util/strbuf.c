@@ -92,9 +92,15 @@ int strbuf_append_fstab(struct strbuf *buf, const char *text)
 
 void strbuf_reset(struct strbuf *buf)
 {
-        buf->length = 0;
-        if (buf->data)
-                buf->data[0] = '\0';
+        strbuf_truncate(buf, 0);
+}
+
+void strbuf_truncate(struct strbuf *buf, size_t length)
+{
+        if (length > buf->length || !buf->data)
+                return;
+        buf->length = length;
+        buf->data[length] = '\0';
 }
 
 const char *strbuf_text(const struct strbuf *buf)

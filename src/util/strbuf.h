@@ -41,8 +41,9 @@ int strbuf_printf(struct strbuf *buf, const char *fmt, ...) __attribute__((forma
  */
 int strbuf_append_fstab(struct strbuf *buf, const char *text);
 
-/* Make the length zero and keep the memory. */
+/* Make the length zero, or what it was at an earlier time, and keep the memory. */
 void strbuf_reset(struct strbuf *buf);
+void strbuf_truncate(struct strbuf *buf, size_t length);
 
 /* The string, never NULL; valid until the next change. */
 const char *strbuf_text(const struct strbuf *buf);
