@@ -13,6 +13,7 @@ const struct verb *const verbs[] = {
         &verb_completion,
         &verb_create,
         &verb_exec,
+        &verb_export,
         &verb_import,
         &verb_info,
         &verb_list,

@@ -60,6 +60,15 @@ struct create_arguments {
 int command_create(const struct command_context *context, const struct create_arguments *arguments,
                    struct error *err);
 
+struct export_arguments {
+        const char *name;   /* of the container */
+        const char *output; /* NULL: NAME.sqsh in the current directory */
+};
+
+/* Make an image file of a container; an existing one only falls with force_override. */
+int command_export(const struct command_context *context, const struct export_arguments *arguments,
+                   struct error *err);
+
 struct start_arguments {
         const char *target;           /* name of a container, or path of an image file */
         const char *rc;               /* NULL: the image's /etc/rc */

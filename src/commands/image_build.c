@@ -6,21 +6,6 @@
 
 #include "commands/cache.h"
 
-static int begin_file(void *context, struct tree_inode *file, struct error *err)
-{
-        return squashfs_writer_begin_file(context, file, err);
-}
-
-static int append(void *context, const void *data, size_t size, uint64_t offset, struct error *err)
-{
-        return squashfs_writer_append(context, data, size, offset, err);
-}
-
-static int end_file(void *context, struct error *err)
-{
-        return squashfs_writer_end_file(context, err);
-}
-
 /* Merge the layers as they arrive, and write the image to fd. */
 static int build_once(const struct command_context *context, struct source *source, int fd,
                       const struct squashfs_options *options, struct squashfs_stats *stats,
@@ -29,7 +14,7 @@ static int build_once(const struct command_context *context, struct source *sour
         auto_tree struct tree *tree = tree_new(err);
         auto_squashfs_writer struct squashfs_writer *writer =
                 tree ? squashfs_writer_new(fd, options, err) : NULL;
-        const struct content_sink sink = { begin_file, append, end_file, writer };
+        const struct content_sink sink = image_output_sink(writer);
 
         if (!writer)
                 return -1;

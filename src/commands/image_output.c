@@ -76,6 +76,28 @@ int image_output_options(const struct command_context *context, struct squashfs_
         return 0;
 }
 
+/* ---- the writer as a sink ---- */
+
+static int begin_file(void *context, struct tree_inode *file, struct error *err)
+{
+        return squashfs_writer_begin_file(context, file, err);
+}
+
+static int append(void *context, const void *data, size_t size, uint64_t offset, struct error *err)
+{
+        return squashfs_writer_append(context, data, size, offset, err);
+}
+
+static int end_file(void *context, struct error *err)
+{
+        return squashfs_writer_end_file(context, err);
+}
+
+struct content_sink image_output_sink(struct squashfs_writer *writer)
+{
+        return (struct content_sink){ begin_file, append, end_file, writer };
+}
+
 void image_output_report(const struct image_output *output, const struct squashfs_stats *stats,
                          struct report *report)
 {

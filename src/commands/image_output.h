@@ -5,6 +5,7 @@
 #pragma once
 
 #include "commands/commands.h"
+#include "commands/pipeline.h"
 #include "squashfs/squashfs.h"
 #include "util/temp_file.h"
 
@@ -37,6 +38,9 @@ int image_output_publish(struct image_output *output, struct error *err);
 /* ENROOT_SQUASH_OPTIONS and what else of the configuration concerns the writer. */
 int image_output_options(const struct command_context *context, struct squashfs_options *ret,
                          struct error *err);
+
+/* The writer as a sink. */
+struct content_sink image_output_sink(struct squashfs_writer *writer);
 
 /* Say what was made. */
 void image_output_report(const struct image_output *output, const struct squashfs_stats *stats,

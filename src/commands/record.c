@@ -6,34 +6,12 @@
 #include "squashfs/squashfs.h"
 #include "util/root_file.h"
 
-/* The record's file, by real directories only: 1 and *ret, 0, or -1 with *err. */
-static int find_in_image(struct squashfs_image *image, squashfs_ref *ret, struct error *err)
-{
-        char path[] = IMAGE_RECORD_PATH, *rest = path, *name;
-        squashfs_ref at = squashfs_root(image);
-        struct squashfs_stat st;
-
-        while ((name = strsep(&rest, "/"))) {
-                int found;
-
-                if (squashfs_stat(image, at, &st, err) < 0)
-                        return -1;
-                if (st.meta.type != ENTRY_DIRECTORY)
-                        return 0;
-                found = squashfs_lookup(image, at, name, &at, err);
-                if (found <= 0)
-                        return found;
-        }
-        *ret = at;
-        return 1;
-}
-
 static int read_from_image(struct squashfs_image *image, struct strbuf *text, struct error *err)
 {
         struct squashfs_stat st;
         squashfs_ref file;
         char buffer[16384];
-        int found = find_in_image(image, &file, err);
+        int found = squashfs_find(image, IMAGE_RECORD_PATH, &file, err);
 
         if (found <= 0)
                 return found;

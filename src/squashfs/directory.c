@@ -305,3 +305,28 @@ int directory_lookup(struct squashfs_image *image, const struct inode *inode, co
         }
         return status;
 }
+
+int squashfs_find(struct squashfs_image *image, const char *path, squashfs_ref *ret,
+                  struct error *err)
+{
+        auto_free char *copy = strdup(path);
+        char *rest = *path ? copy : NULL, *name;
+        squashfs_ref at = squashfs_root(image);
+        struct squashfs_stat st;
+
+        if (!copy)
+                return error_no_memory(err);
+        while ((name = strsep(&rest, "/"))) {
+                int found;
+
+                if (squashfs_stat(image, at, &st, err) < 0)
+                        return -1;
+                if (st.meta.type != ENTRY_DIRECTORY)
+                        return 0;
+                found = squashfs_lookup(image, at, name, &at, err);
+                if (found <= 0)
+                        return found;
+        }
+        *ret = at;
+        return 1;
+}

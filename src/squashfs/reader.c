@@ -6,6 +6,7 @@
  */
 #include "squashfs/image.h"
 
+#include <assert.h>
 #include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -74,6 +75,23 @@ int squashfs_probe(int fd, struct error *err)
         if (count < 0)
                 return error_errno(err, "read");
         return (size_t)count == sizeof(magic) && le32toh(magic) == SQFS_MAGIC;
+}
+
+int squashfs_identity(int fd, char ret[SQUASHFS_IDENTITY_SIZE], struct error *err)
+{
+        uint8_t super[sizeof(sqfs_super_t)];
+        ssize_t count = pread_full(fd, super, sizeof(super), 0);
+        uint32_t magic;
+
+        static_assert(2 * sizeof(super) + 1 == SQUASHFS_IDENTITY_SIZE, "size of a super block");
+        if (count < 0)
+                return error_errno(err, "read");
+        memcpy(&magic, super, sizeof(magic));
+        if ((size_t)count != sizeof(super) || le32toh(magic) != SQFS_MAGIC)
+                return error_set(err, EBADMSG, "this is not a squashfs image");
+        for (size_t i = 0; i < sizeof(super); i++)
+                (void)snprintf(ret + 2 * i, 3, "%02x", super[i]);
+        return 0;
 }
 
 /* ---- opening ---- */

@@ -19,7 +19,7 @@ struct waiting_directory {
 struct image_scan {
         struct squashfs_image *image;
         struct tree *tree;
-        bool (*leave_out)(const char *path, const struct entry_meta *meta);
+        const struct scan_options *options;
         struct waiting_directory *waiting; /* last in first out */
         size_t count, capacity;
         struct link_names linked, directories;
@@ -70,7 +70,8 @@ static int read_meta(struct image_scan *scan, squashfs_ref ref, struct entry_met
         if (squashfs_stat(scan->image, ref, ret_stat, err) < 0)
                 return -1;
         *ret = ret_stat->meta;
-        ret->uid = ret->gid = 0;
+        if (!scan->options->keep_owners)
+                ret->uid = ret->gid = 0;
         if (ret->type == ENTRY_SYMLINK) {
                 ret->target = squashfs_readlink(scan->image, ref, err);
                 if (!ret->target)
@@ -104,7 +105,7 @@ static int add(struct image_scan *scan, squashfs_ref ref, const char *path, stru
                 return error_no_memory(err);
         if (read_meta(scan, ref, &entry.meta, &stat, err) < 0)
                 return -1;
-        if (scan->leave_out && scan->leave_out(path, &entry.meta))
+        if (scan->options->leave_out && scan->options->leave_out(path, &entry.meta))
                 return 0;
         if (entry.meta.type == ENTRY_DIRECTORY) {
                 if (put_off(scan, ref, stat.inode, path, err) < 0)
@@ -153,28 +154,26 @@ static int scan_layer(struct image_scan *scan, struct error *err)
 }
 
 static int scan_once(struct squashfs_image *image, struct tree *tree,
-                     bool (*leave_out)(const char *path, const struct entry_meta *meta),
-                     struct error *err)
+                     const struct scan_options *options, struct error *err)
 {
         auto_cleanup(scan_release) struct image_scan scan = {
                 .image = image,
                 .tree = tree,
-                .leave_out = leave_out,
+                .options = options,
         };
 
         return scan_layer(&scan, err);
 }
 
 int squashfs_scan(struct squashfs_image *image, struct tree *tree,
-                  bool (*leave_out)(const char *path, const struct entry_meta *meta),
-                  struct error *err)
+                  const struct scan_options *options, struct error *err)
 {
-        if (tree_begin_plain_layer(tree, err) < 0 || scan_once(image, tree, leave_out, err) < 0)
+        if (tree_begin_plain_layer(tree, err) < 0 || scan_once(image, tree, options, err) < 0)
                 return -1;
         /* Files that are hidden under the name that came first, but not under another. */
         if (!tree_needs_rescan(tree))
                 return 0;
         if (tree_begin_rescan(tree, err) < 0)
                 return -1;
-        return scan_once(image, tree, leave_out, err);
+        return scan_once(image, tree, options, err);
 }

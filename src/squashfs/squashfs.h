@@ -133,6 +133,15 @@ struct squashfs_stat {
 int squashfs_probe(int fd, struct error *err);
 
 /*
+ * What tells an image from another one, and from itself after a change: its super block,
+ * in hexadecimal. That has the lengths and numbers of everything in the image and the time
+ * of its newest file, and is the same for a copy of it, or when it is made again from the
+ * same layers. Returns 0, or -1 with *err: EBADMSG when it is not a squashfs image.
+ */
+#define SQUASHFS_IDENTITY_SIZE (2 * 96 + 1)
+int squashfs_identity(int fd, char ret[SQUASHFS_IDENTITY_SIZE], struct error *err);
+
+/*
  * Open an image. fd stays the caller's and must outlive the image. name is for
  * messages. NULL with *err: EBADMSG when it is not a squashfs image, when it is
  * shorter than it says (a download or copy that stopped half-way), or damaged;
@@ -182,6 +191,13 @@ int squashfs_list(struct squashfs_image *image, squashfs_ref dir, uint64_t start
 int squashfs_lookup(struct squashfs_image *image, squashfs_ref dir, const char *name,
                     squashfs_ref *ret, struct error *err);
 
+/*
+ * Find what is at a normalised path (util/path.h), where every name but the last is a
+ * directory: no link is followed. 1 and *ret, 0 when there is nothing, -1 with *err.
+ */
+int squashfs_find(struct squashfs_image *image, const char *path, squashfs_ref *ret,
+                  struct error *err);
+
 /* Read file content. Returns the bytes read (fewer only at the end), or -1 with *err. */
 ssize_t squashfs_read(struct squashfs_image *image, squashfs_ref file, void *buffer, size_t size,
                       uint64_t offset, struct error *err);
@@ -229,12 +245,11 @@ int squashfs_read_plain(struct squashfs_image *image, void *buffer, size_t size,
 struct root_view squashfs_view(struct squashfs_image *image);
 
 /*
- * Merge what an image holds into a tree, as a plain layer without file content; every
- * owner becomes 0:0. leave_out is as in struct scan_options. Returns 0, or -1 with *err.
+ * Merge what an image holds into a tree, as a plain layer without file content. Of the
+ * options, keep_owners and leave_out count. Returns 0, or -1 with *err.
  */
 int squashfs_scan(struct squashfs_image *image, struct tree *tree,
-                  bool (*leave_out)(const char *path, const struct entry_meta *meta),
-                  struct error *err);
+                  const struct scan_options *options, struct error *err);
 
 /* ---- FUSE server ---- */
 

@@ -218,6 +218,10 @@ static int fill_entry(struct scan *scan, const char *name, const struct stat *st
         entry->meta.rdev = st->st_rdev;
         if (!entry->path)
                 return error_no_memory(err);
+        if (scan->options->keep_owners) {
+                entry->meta.uid = st->st_uid;
+                entry->meta.gid = st->st_gid;
+        }
         if (entry->meta.type == ENTRY_FILE)
                 entry->meta.size = (uint64_t)st->st_size;
         if (entry->meta.type == ENTRY_SYMLINK &&

@@ -190,7 +190,8 @@ int tree_walk(struct tree *tree,
 struct owner_access;
 
 struct scan_options {
-        bool overlay; /* the upper layer of an overlay: its whiteouts and marks count */
+        bool overlay;     /* the upper layer of an overlay: its whiteouts and marks count */
+        bool keep_owners; /* else every owner becomes 0:0 */
 
         /* Whether to leave out a path, with what is below it; NULL leaves out nothing. */
         bool (*leave_out)(const char *path, const struct entry_meta *meta);
@@ -198,8 +199,8 @@ struct scan_options {
 };
 
 /*
- * Merge what a directory holds into the tree, as a plain layer without file content. Every
- * owner becomes 0:0. Other file systems are not entered; attributes are kept as an import
+ * Merge what a directory holds into the tree, as a plain layer without file content. Other
+ * file systems are not entered; attributes are kept as an import
  * keeps them, as far as the caller can read them. Returns 0, or -1 with *err naming the path.
  */
 int tree_scan(struct tree *tree, int dir_fd, const struct scan_options *options,
