@@ -2,13 +2,15 @@
 
 static struct {
         const char *output;
-        bool force;
+        bool force, subids;
 } values;
 
 static const struct option options[] = {
         { 'o', "output", "FILE", "Name of the image file (defaults to \"NAME.sqsh\")", OPTION_TEXT,
           &values.output },
         { 'f', "force", NULL, "Replace an existing image file", OPTION_FLAG, &values.force },
+        { 0, "subids", NULL, "Keep owners, which are the user's subordinate ids", OPTION_FLAG,
+          &values.subids },
         HELP_OPTION,
         END_OPTION,
 };
@@ -16,6 +18,7 @@ static const struct option options[] = {
 static void configure(struct config *config)
 {
         config->force_override |= values.force;
+        config->subids |= values.subids;
 }
 
 static int run(const struct command_context *context, char **words, struct error *err)
@@ -33,6 +36,7 @@ const struct verb verb_export = {
         .least = 1,
         .most = 1,
         .cancellable = true,
+        .with_owners = true,
         .configure = configure,
         .run = run,
 };
