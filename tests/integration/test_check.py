@@ -36,6 +36,20 @@ os.execve("/enroot", ["enroot"] + sys.argv[4:], {"HOME": "/home", "XDG_RUNTIME_D
 """
 
 
+# Runs a command under a filter that answers EPERM to unshare(2), as container runtimes do.
+FILTER = """
+import ctypes, os, struct, sys
+number = {"x86_64": 272, "aarch64": 97}[os.uname().machine]
+code = ((0x20, 0, 0, 0), (0x15, 0, 1, number), (0x06, 0, 0, 0x50001), (0x06, 0, 0, 0x7fff0000))
+filter = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in code))
+program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", 4, ctypes.addressof(filter)))
+libc = ctypes.CDLL(None)
+if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, ctypes.c_ulong(ctypes.addressof(program))):
+    sys.exit("no filter")
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
 class CheckCase(harness.Case):
     def check(self, *options, code=0, **more):
         """The lines of the report by their names, each (status, text, effect, mend)."""
@@ -116,6 +130,23 @@ class TestMissing(CheckCase):
         self.assert_failed(lines["mount namespace"], "KO", "not tried without: one id mapped")
         self.assertIn("lacks what containers need: user.max_user_namespaces, user namespace",
                       result.err)
+
+    def test_a_seccomp_filter_of_a_pod(self):
+        result = self.run_command("python3", "-c", FILTER, "enroot", "check")
+        self.assertEqual(result.code, 1, result)
+        lines = self.parse(result.out)
+        self.assert_failed(lines["user namespace"], "KO", "seccomp filter forbids it", "Unconfined")
+        self.assertIn("runs under one", lines["outer seccomp filter"]["detail"])
+
+    def test_json_of_a_failure(self):
+        result = self.run_command("python3", "-c", FILTER, "enroot", "check", "--json")
+        self.assertEqual(result.code, 1, result)
+        document = json.loads(result.out)
+        self.assertFalse(document["ok"])
+        failed = [check for check in document["checks"] if check["name"] == "user namespace"]
+        self.assertEqual(failed[0]["status"], "KO")
+        self.assertEqual(failed[0]["effect"], "no container starts")
+        self.assertRegex(failed[0]["mend"], "Unconfined")
 
     def test_start_explains_it_in_the_same_words(self):
         name = self.container()
