@@ -35,7 +35,14 @@ const struct verb verb_import = {
         .details =
                 " Schemes:\n"
                 "   docker://[USER@][REGISTRY#]IMAGE[:TAG][@DIGEST]  From a registry\n"
-                "   docker://[USER@]REGISTRY/IMAGE[:TAG][@DIGEST]    The same as Docker writes it\n",
+                "   docker://[USER@]REGISTRY/IMAGE[:TAG][@DIGEST]    The same as Docker writes it\n"
+                "   dockerd://IMAGE[:TAG]                            From Docker on this machine\n"
+                "   podman://IMAGE[:TAG]                             From Podman on this machine\n"
+                "   oci:DIRECTORY[:TAG]                              An OCI image layout\n"
+                "   oci-archive:FILE[:TAG]                           The same as a tar archive\n"
+                "   docker-archive:FILE[:NAME]                       An archive of \"docker save\"\n"
+                "   tar:FILE                                         A root file system\n"
+                "   https://HOST/FILE                                An image file\n",
         .options = options,
         .least = 1,
         .most = 1,

@@ -16,13 +16,12 @@
 static int open_output(struct image_output *output, const struct import_arguments *arguments,
                        struct error *err)
 {
-        auto_image_reference struct image_reference ref = { .user = NULL };
+        char *name;
 
         if (arguments->output)
                 return image_output_open(output, strdup(arguments->output), arguments->ensure, err);
-        if (image_reference_parse(arguments->uri, &ref, err) < 0)
-                return -1;
-        return image_output_open(output, image_reference_file_name(&ref), arguments->ensure, err);
+        name = source_file_name(arguments->uri, err);
+        return name ? image_output_open(output, name, arguments->ensure, err) : -1;
 }
 
 /* ---- --ensure ---- */
@@ -122,6 +121,32 @@ static int ensure(const struct command_context *context, const struct import_arg
         return current;
 }
 
+/* ---- the import ---- */
+
+/* What is an image file already is copied. */
+static int import_image_file(const struct command_context *context,
+                             const struct import_arguments *arguments, struct remote_image *image,
+                             struct image_output *output, struct error *err)
+{
+        off_t size;
+
+        if (arguments->ensure)
+                return error_set(err, EINVAL,
+                                 "%s: --ensure needs an image with a digest; an image file on a "
+                                 "web server has none",
+                                 arguments->uri);
+        if (remote_image_prepare(image, context, arguments->arch, err) < 0)
+                return -1;
+        if (source_fetch_image_file(arguments->uri, &image->options, output->file.fd,
+                                    context->report, err) < 0)
+                return error_prefix(err, "import %s to %s", arguments->uri, output->path);
+        size = lseek(output->file.fd, 0, SEEK_END);
+        if (image_output_publish(output, err) < 0)
+                return -1;
+        report_info(context->report, "Created %s: %.1f MB", output->path, (double)size / 1e6);
+        return 0;
+}
+
 int command_import(const struct command_context *context, const struct import_arguments *arguments,
                    struct error *err)
 {
@@ -131,6 +156,8 @@ int command_import(const struct command_context *context, const struct import_ar
 
         if (open_output(&output, arguments, err) < 0)
                 return -1;
+        if (source_is_image_file(arguments->uri))
+                return import_image_file(context, arguments, &image, &output, err);
         if (arguments->ensure) {
                 int current = ensure(context, arguments, &output, &lease, &image, err);
 

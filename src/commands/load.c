@@ -15,21 +15,18 @@
 /* The name of the container: the option's, or the one that an import's file would have. */
 static char *container_name(const struct load_arguments *arguments, struct error *err)
 {
-        auto_image_reference struct image_reference ref = { .user = NULL };
         char *name, *suffix;
 
         if (arguments->name) {
                 name = strdup(arguments->name);
-        } else {
-                if (image_reference_parse(arguments->uri, &ref, err) < 0)
-                        return NULL;
-                name = image_reference_file_name(&ref);
-                suffix = name ? strrchr(name, '.') : NULL;
-                if (suffix)
-                        *suffix = '\0';
+                if (!name)
+                        error_no_memory(err);
+                return name;
         }
-        if (!name)
-                error_no_memory(err);
+        name = source_file_name(arguments->uri, err);
+        suffix = name ? strrchr(name, '.') : NULL;
+        if (suffix)
+                *suffix = '\0';
         return name;
 }
 

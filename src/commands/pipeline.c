@@ -23,13 +23,11 @@ void remote_image_release(struct remote_image *image)
         free(TAKE_PTR(image->credentials));
 }
 
-int remote_image_open(struct remote_image *ret, const struct command_context *context,
-                      const char *uri, const char *arch, struct error *err)
+int remote_image_prepare(struct remote_image *ret, const struct command_context *context,
+                         const char *arch, struct error *err)
 {
         const struct config *config = context->config;
 
-        ret->uri = uri;
-        ret->arch = arch;
         ret->credentials = path_join(config->config_path, ".credentials");
         if (!ret->credentials)
                 return error_no_memory(err);
@@ -47,8 +45,17 @@ int remote_image_open(struct remote_image *ret, const struct command_context *co
                 },
                 .cache_path = config->cache_path,
                 .site_cache_path = config->site_cache_path,
+                .temp_path = config->temp_path,
         };
-        if (image_platform_parse(arch, &ret->options.platform, err) < 0)
+        return image_platform_parse(arch, &ret->options.platform, err);
+}
+
+int remote_image_open(struct remote_image *ret, const struct command_context *context,
+                      const char *uri, const char *arch, struct error *err)
+{
+        ret->uri = uri;
+        ret->arch = arch;
+        if (remote_image_prepare(ret, context, arch, err) < 0)
                 return -1;
         ret->source = source_open(uri, &ret->options, context->report, err);
         return ret->source ? 0 : -1;

@@ -34,6 +34,10 @@ struct remote_image {
  */
 int remote_image_open(struct remote_image *ret, const struct command_context *context,
                       const char *uri, const char *arch, struct error *err);
+
+/* Fill the options only. */
+int remote_image_prepare(struct remote_image *ret, const struct command_context *context,
+                         const char *arch, struct error *err);
 void remote_image_release(struct remote_image *image);
 #define auto_remote_image auto_cleanup(remote_image_release)
 

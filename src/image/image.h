@@ -51,6 +51,9 @@ void image_reference_release(struct image_reference *ref);
 /* "alpine+latest.sqsh": '/' becomes '+'; the tag only when one was given. malloc'd, or NULL. */
 char *image_reference_file_name(const struct image_reference *ref);
 
+/* Whether two names mean the same image: "alpine" and "docker.io/library/alpine:latest" do. */
+bool image_names_equal(const char *one, const char *other);
+
 /* The canonical URI for provenance: docker://REGISTRY#REPOSITORY:TAG or …@DIGEST. malloc'd. */
 char *image_reference_uri(const struct image_reference *ref);
 
@@ -102,12 +105,60 @@ int image_document_type(const char *text, size_t length, const char *media_type,
  */
 int image_index_select(const char *text, size_t length, const struct image_platform *platform,
                        struct image_descriptor *ret, struct error *err);
+
+/*
+ * The same for the index.json of an OCI image layout, whose entries have names.
+ *
+ * name      "latest", or a whole reference; NULL: the only name that there is
+ * ret_name  of the entry, malloc'd; NULL when it has none
+ *
+ * Also an ENOENT, with the names that there are: no such name, or no name given
+ * where there are several.
+ */
+int image_layout_select(const char *text, size_t length, const char *name,
+                        const struct image_platform *platform, struct image_descriptor *ret,
+                        char **ret_name, struct error *err);
 int image_manifest_parse(const char *text, size_t length, struct image_manifest *ret,
                          struct error *err);
 void image_descriptor_release(struct image_descriptor *descriptor);
 void image_manifest_release(struct image_manifest *manifest);
 #define auto_image_descriptor auto_cleanup(image_descriptor_release)
 #define auto_image_manifest   auto_cleanup(image_manifest_release)
+
+/* ---- archives of "docker save" ---- */
+
+/* An image of an archive. Paths are members of the archive, as the document has them: untrusted. */
+struct image_saved {
+        char *name;            /* the one asked for, else its first; NULL when it has none */
+        char *config;          /* path of the configuration */
+        struct strlist layers; /* paths, bottom first */
+};
+
+/*
+ * Choose an image out of manifest.json, an archive's table of contents.
+ *
+ * name  compared as references ("alpine" is "docker.io/library/alpine:latest");
+ *       NULL: the only image that there is
+ *
+ * ENOENT with the names that there are when none fits, or when there are several
+ * and no name was given.
+ */
+int image_saved_select(const char *text, size_t length, const char *name, struct image_saved *ret,
+                       struct error *err);
+void image_saved_release(struct image_saved *saved);
+#define auto_image_saved auto_cleanup(image_saved_release)
+
+/* Docker before 1.10 named a layer by 64 random hex digits; with the NUL. */
+#define IMAGE_V1_ID_SIZE SHA256_HEX_SIZE
+bool image_v1_id_valid(const char *text);
+
+/* The same for the file "repositories" of such archives: the top layer of an image. */
+int image_repositories_select(const char *text, size_t length, const char *name, char **ret_name,
+                              char ret_id[IMAGE_V1_ID_SIZE], struct error *err);
+
+/* The layer below, from a layer's file "json"; "" for the lowest. 0, or -1 with *err. */
+int image_v1_parent(const char *text, size_t length, char ret_id[IMAGE_V1_ID_SIZE],
+                    struct error *err);
 
 /* ---- configuration ---- */
 
@@ -120,6 +171,7 @@ struct image_config {
         struct strlist env;                /* "KEY=VALUE" */
         struct strlist entrypoint, cmd;
         struct strlist volumes; /* sorted */
+        struct strlist diff_ids; /* digests of the uncompressed layers, bottom first; not checked */
         char *working_dir;      /* NULL when none */
         char *user;             /* NULL when none */
         struct image_label *labels; /* sorted by key */
@@ -188,5 +240,8 @@ int image_record_parse(const char *text, size_t length, struct image_record *ret
 char *image_parse_token(const char *text, size_t length, int64_t *ret_expires_in,
                         struct error *err);
 
-/* The first error of a registry's {"errors":[…]} as "CODE: message". malloc'd; NULL if none. */
+/*
+ * The first error of a registry's {"errors":[…]}, or the one of a container engine's
+ * {"message":…}, as "CODE: message". malloc'd; NULL if none.
+ */
 char *image_parse_registry_error(const char *text, size_t length);

@@ -92,7 +92,9 @@ int image_config_parse(const char *text, size_t length, struct image_config *ret
             copy_text(root, "variant", &config.variant, err) < 0 ||
             copy_text(root, "os", &config.os, err) < 0 ||
             json_node_member(root, "config", JSON_NODE_OBJECT, &part, err) < 0 ||
-            parse_runtime_part(part, &config, err) < 0)
+            parse_runtime_part(part, &config, err) < 0 ||
+            json_node_member(root, "rootfs", JSON_NODE_OBJECT, &part, err) < 0 ||
+            copy_strings(part, "diff_ids", &config.diff_ids, err) < 0)
                 return error_prefix(err, "image configuration");
         *ret = TAKE(config, (struct image_config){ .architecture = NULL });
         return 0;
@@ -107,6 +109,7 @@ void image_config_release(struct image_config *config)
         strlist_release(&config->entrypoint);
         strlist_release(&config->cmd);
         strlist_release(&config->volumes);
+        strlist_release(&config->diff_ids);
         free(config->working_dir);
         free(config->user);
         for (size_t i = 0; i < config->label_count; i++) {

@@ -405,3 +405,22 @@ char *image_reference_uri(const struct image_reference *ref)
                 strbuf_printf(&uri, ":%s", ref->tag);
         return strbuf_take(&uri);
 }
+
+static char *canonical_name(const char *name)
+{
+        auto_image_reference struct image_reference ref = { .user = NULL };
+        auto_strbuf struct strbuf uri = STRBUF_INIT;
+        struct error ignored = ERROR_INIT;
+
+        strbuf_printf(&uri, "docker://%s", name);
+        if (uri.failed || image_reference_parse(uri.data, &ref, &ignored) < 0)
+                return NULL;
+        return image_reference_uri(&ref);
+}
+
+bool image_names_equal(const char *one, const char *other)
+{
+        auto_free char *first = canonical_name(one), *second = canonical_name(other);
+
+        return first && second && strcmp(first, second) == 0;
+}

@@ -67,7 +67,7 @@ char *image_parse_registry_error(const char *text, size_t length)
 
         if (!root || json_node_member(root, "errors", JSON_NODE_ARRAY, &errors, &ignored) < 0)
                 return NULL;
-        first = json_node_at(errors, 0);
+        first = errors ? json_node_at(errors, 0) : root;
         if (json_node_text(first, "code", &code, &ignored) < 0 ||
             json_node_text(first, "message", &message, &ignored) < 0 || (!code && !message))
                 return NULL;

@@ -292,7 +292,10 @@ static CURLcode set_options(const struct http_options *options, struct http_exch
         /* What authorises at a registry is not for the proxy on the way to it. */
         SET(set_number(easy, CURLOPT_HEADEROPT, CURLHEADER_SEPARATE));
         SET(set_number(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1));
-        SET(set_proxy(easy, options->environment, url_is_https(request->url)));
+        if (options->unix_socket)
+                SET(set_text(easy, CURLOPT_UNIX_SOCKET_PATH, options->unix_socket));
+        SET(set_proxy(easy, options->unix_socket ? NULL : options->environment,
+                      url_is_https(request->url)));
         SET(set_certificates(easy, request->trust, options->environment));
 
         SET(set_number(easy, CURLOPT_NOSIGNAL, 1));

@@ -30,9 +30,10 @@ struct http_trust {
 struct http_options {
         long connect_timeout;              /* seconds; 0: libcurl's own limit, 300 */
         long transfer_timeout;             /* seconds for one request; 0: no limit */
-        long stall_timeout;                /* seconds without a byte */
+        long stall_timeout;                /* seconds without a byte; 0: no limit */
         unsigned int max_connections;      /* to one host */
         const struct strlist *environment; /* for proxies and certificates */
+        const char *unix_socket;           /* path of the socket to send all over; NULL: TCP */
 };
 
 struct http_client;

@@ -25,9 +25,11 @@ struct registry *registry_open(const struct image_reference *ref,
         registry->http_options = (struct http_options){
                 .connect_timeout = options->connect_timeout,
                 .transfer_timeout = options->transfer_timeout,
-                .stall_timeout = REGISTRY_STALL_TIMEOUT,
+                /* Daemons think for as long as it takes before they answer. */
+                .stall_timeout = options->unix_socket ? 0 : REGISTRY_STALL_TIMEOUT,
                 .max_connections = connections,
                 .environment = options->environment,
+                .unix_socket = options->unix_socket,
         };
         if (site_load(&registry->site, options, err) < 0 || endpoints_init(registry, err) < 0)
                 return NULL;

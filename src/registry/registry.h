@@ -22,6 +22,7 @@ struct registry_options {
          */
         const char *sysconf_path, *config_path;
         const struct strlist *environment; /* proxies, credentials, XDG directories; "KEY=VALUE" */
+        const char *unix_socket; /* for registry_download: path of a socket; NULL: TCP */
 };
 
 struct registry; /* a session with one repository of one registry */
@@ -96,3 +97,25 @@ int registry_fetch(struct registry *registry, struct registry_blob *blobs, size_
  * called from any thread.
  */
 void registry_stop(struct registry *registry);
+
+/* ---- a file that is in no registry ---- */
+
+struct registry_download {
+        const char *url; /* http:// or https:// */
+        void *context;
+
+        /* Called once before data, with the size in bytes; UINT64_MAX when the server tells none. */
+        int (*size)(struct registry_download *download, uint64_t size, struct error *err);
+        int (*data)(struct registry_download *download, const void *data, size_t size,
+                    struct error *err);
+};
+
+/*
+ * Fetch it, with the retries, resumption and redirects of registry_fetch, but without
+ * credentials. A file that changes on the server meanwhile is an error (ESTALE). With
+ * options->unix_socket, a service there is asked, and a broken answer not asked for again.
+ * Returns 0 when all has come; -1 with *err: EINVAL for what is no URL, EPROTO without
+ * HTTPS unless that is allowed, ENOENT …
+ */
+int registry_download(struct registry_download *download, const struct registry_options *options,
+                      struct report *report, struct error *err);

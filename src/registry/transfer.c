@@ -216,6 +216,9 @@ static int try_again(struct registry *registry, struct transfer *transfer, enum 
 
         if (class == RETRY_ALWAYS && transfer->have - transfer->had >= TRANSFER_PROGRESS)
                 transfer->tries = 0;
+        /* A service of this machine answers as well as it ever will, and not always alike. */
+        if (registry->options->unix_socket)
+                return -1;
         if (transfer->tries >= retry_allowed(class, registry->options->retries)) {
                 if (transfer->tries > 0)
                         error_append(err, " (after %u tries)", transfer->tries + 1);

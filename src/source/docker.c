@@ -164,7 +164,7 @@ static int read_config(struct docker_source *source, const struct image_platform
                        struct error *err)
 {
         const struct image_descriptor *descriptor = &source->config;
-        struct image_record *record = &source->base.record;
+        char *config;
 
         if (descriptor->size > IMAGE_CONFIG_LIMIT)
                 return error_set(err, EFBIG, "the image configuration has more than %u bytes",
@@ -172,13 +172,12 @@ static int read_config(struct docker_source *source, const struct image_platform
         /* It is small, and says what will be executed: never taken from the cache unchecked. */
         if (store_drop_damaged(source->store, descriptor->digest, err) < 0)
                 return -1;
-        record->config = fetch_config(source, err);
-        if (!record->config)
+        config = fetch_config(source, err);
+        if (!config)
                 return -1;
-        if (image_config_parse(record->config, strlen(record->config), &source->base.config, err) <
-            0)
+        if (source_set_config(&source->base, config, strlen(config), platform, err) < 0)
                 return error_prefix(err, "configuration %s", descriptor->digest);
-        return image_config_check_platform(&source->base.config, platform, err);
+        return 0;
 }
 
 static int open_image(struct docker_source *source, const char *uri,

@@ -6,33 +6,61 @@
 
 #include "source/source_private.h"
 
-static const struct {
-        const char *scheme;
-        struct source *(*open)(const char *uri, const struct source_options *options,
-                               struct report *report, struct error *err);
+static const struct scheme {
+        const char *prefix, *what;
+        source_open_fn *open;
+        char *(*file_name)(const char *scheme, const char *uri, struct error *err);
 } schemes[] = {
-        { "docker://", source_open_docker },
+        { "docker://", "IMAGE", source_open_docker, source_name_by_reference },
+        { "dockerd://", "IMAGE", source_open_dockerd, source_name_by_reference },
+        { "podman://", "IMAGE", source_open_podman, source_name_by_reference },
+        { "oci:", "DIR[:TAG]", source_open_oci, source_name_by_file },
+        { "oci-archive:", "FILE[:TAG]", source_open_oci_archive, source_name_by_file },
+        { "docker-archive:", "FILE[:NAME]", source_open_docker_archive, source_name_by_file },
+        { "tar:", "FILE", source_open_tar, source_name_by_file },
 };
+
+/* The scheme of a URI; NULL with *err. */
+static const struct scheme *find_scheme(const char *uri, struct error *err)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)
+                if (strncmp(uri, schemes[i].prefix, strlen(schemes[i].prefix)) == 0)
+                        return &schemes[i];
+        error_set(err, EINVAL, "%s: an image is named as", uri);
+        for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)
+                error_append(err, " %s%s,", schemes[i].prefix, schemes[i].what);
+        error_append(err, " https://HOST/FILE");
+        return NULL;
+}
 
 bool source_is_uri(const char *word)
 {
-        for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)
-                if (strncmp(word, schemes[i].scheme, strlen(schemes[i].scheme)) == 0)
-                        return true;
-        return false;
+        struct error ignored = ERROR_INIT;
+
+        return find_scheme(word, &ignored) != NULL;
 }
 
 struct source *source_open(const char *uri, const struct source_options *options,
                            struct report *report, struct error *err)
 {
-        for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
-                if (strncmp(uri, schemes[i].scheme, strlen(schemes[i].scheme)) == 0)
-                        return schemes[i].open(uri, options, report, err);
+        const struct scheme *scheme;
+
+        if (source_is_image_file(uri)) {
+                error_set(err, EINVAL, "%s is an image file, which only import fetches", uri);
+                return NULL;
         }
-        error_set(err, EINVAL, "%s: an image is named as", uri);
-        for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)
-                error_append(err, "%s %sIMAGE", i > 0 ? "," : "", schemes[i].scheme);
-        return NULL;
+        scheme = find_scheme(uri, err);
+        return scheme ? scheme->open(uri, options, report, err) : NULL;
+}
+
+char *source_file_name(const char *uri, struct error *err)
+{
+        const struct scheme *scheme;
+
+        if (source_is_image_file(uri))
+                return source_name_by_url(uri, err);
+        scheme = find_scheme(uri, err);
+        return scheme ? scheme->file_name(scheme->prefix, uri, err) : NULL;
 }
 
 void source_close(struct source *source)
@@ -56,6 +84,17 @@ struct store *source_open_store(const struct source_options *options, struct rep
             store_add_site(store, options->site_cache_path, &why) < 0)
                 report_warn(report, "%s; going on without it", why.message);
         return store;
+}
+
+int source_set_config(struct source *source, char *text, size_t length,
+                      const struct image_platform *platform, struct error *err)
+{
+        if (!text)
+                return error_no_memory(err);
+        source->record.config = text;
+        if (image_config_parse(text, length, &source->config, err) < 0)
+                return -1;
+        return image_config_check_platform(&source->config, platform, err);
 }
 
 const struct image_config *source_config(const struct source *source)

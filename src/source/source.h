@@ -13,14 +13,40 @@ struct source_options {
         struct registry_options registry;
         const char *cache_path;      /* ENROOT_CACHE_PATH */
         const char *site_cache_path; /* ENROOT_SITE_CACHE_PATH; "" or NULL for none */
+        const char *temp_path;       /* ENROOT_TEMP_PATH */
         struct image_platform platform;
 };
 
 struct source;
 
 /*
- * Resolve an image. What the cache lacks is fetched in a thread of its own as soon as
- * the first layer is asked for. URI: docker://…; other schemes are an EINVAL that lists the known ones.
+ * The name of the image file that an import of the URI makes by default: "IMAGE+TAG.sqsh" for
+ * engines and registries, for files theirs without its suffix. malloc'd; NULL with *err
+ * (EINVAL) when the URI tells no name.
+ */
+char *source_file_name(const char *uri, struct error *err);
+
+/*
+ * Whether the URI is that of an image file (https://HOST/FILE), which is no source of
+ * layers; and copying it to an empty file, verified to be a squashfs image. A broken
+ * download is resumed. Returns 0, or -1 with *err.
+ */
+bool source_is_image_file(const char *uri);
+int source_fetch_image_file(const char *uri, const struct source_options *options, int fd,
+                            struct report *report, struct error *err);
+
+/*
+ * Open an image:
+ *
+ *      docker://IMAGE              a registry; what the cache lacks is fetched by a
+ *                                  thread of its own
+ *      dockerd://IMAGE             Docker, podman://IMAGE: Podman on this machine
+ *      oci:DIR[:TAG]               an OCI image layout, oci-archive:FILE[:TAG]: as an archive
+ *      docker-archive:FILE[:NAME]  what "docker save" makes
+ *      tar:FILE                    a root file system
+ *
+ * FILE may be "-" for standard input. What cannot be read at any place (a pipe, a compressed
+ * archive) takes room in temp_path. Other schemes are an EINVAL that lists the known ones.
  * Every error names the image.
  * options and report must outlive the source. NULL with *err on failure.
  */

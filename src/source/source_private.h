@@ -20,6 +20,28 @@ void source_release(struct source *source);
 struct store *source_open_store(const struct source_options *options, struct report *report,
                                 struct error *err);
 
-/* docker://, a registry */
-struct source *source_open_docker(const char *uri, const struct source_options *options,
-                                  struct report *report, struct error *err);
+/*
+ * Parse the text of the configuration, which the source then owns (it is freed on
+ * failure, too), and check that it is for the platform.
+ */
+int source_set_config(struct source *source, char *text, size_t length,
+                      const struct image_platform *platform, struct error *err);
+
+typedef struct source *source_open_fn(const char *uri, const struct source_options *options,
+                                      struct report *report, struct error *err);
+
+source_open_fn source_open_docker;         /* docker:// */
+source_open_fn source_open_oci;            /* oci: */
+source_open_fn source_open_oci_archive;    /* oci-archive: */
+source_open_fn source_open_docker_archive; /* docker-archive: */
+source_open_fn source_open_tar;            /* tar: */
+source_open_fn source_open_dockerd;        /* dockerd:// */
+source_open_fn source_open_podman;         /* podman:// */
+
+/*
+ * Names of image files (file_name.c), malloc'd or NULL with *err: of "SCHEME:FILE[:NAME]",
+ * of "SCHEME://IMAGE", of "https://HOST/FILE".
+ */
+char *source_name_by_file(const char *scheme, const char *uri, struct error *err);
+char *source_name_by_reference(const char *scheme, const char *uri, struct error *err);
+char *source_name_by_url(const char *uri, struct error *err);

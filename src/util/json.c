@@ -53,7 +53,7 @@ static int check_shape(const char *text, size_t length, struct error *err)
         return 0;
 }
 
-struct json_node *json_node_parse(const char *text, size_t length, struct error *err)
+static struct json_node *parse(const char *text, size_t length, json_type type, struct error *err)
 {
         json_error_t why;
         json_t *root;
@@ -71,12 +71,22 @@ struct json_node *json_node_parse(const char *text, size_t length, struct error 
                                   why.column);
                 return NULL;
         }
-        if (!json_is_object(root)) {
+        if (json_typeof(root) != type) {
                 json_decref(root);
-                error_set(err, EBADMSG, "not a JSON object");
+                error_set(err, EBADMSG, "not a JSON %s", type == JSON_OBJECT ? "object" : "array");
                 return NULL;
         }
         return (struct json_node *)root;
+}
+
+struct json_node *json_node_parse(const char *text, size_t length, struct error *err)
+{
+        return parse(text, length, JSON_OBJECT, err);
+}
+
+struct json_node *json_node_parse_array(const char *text, size_t length, struct error *err)
+{
+        return parse(text, length, JSON_ARRAY, err);
 }
 
 void json_node_free(struct json_node *root)

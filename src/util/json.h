@@ -2,7 +2,7 @@
  * JSON documents from untrusted senders, read only. json.c is the only user of
  * jansson.
  *
- * A document is refused when it is not an object, when it has a key twice (two
+ * A document is refused when it is not what was asked for (an object, an array), when it has a key twice (two
  * readers could see two documents in it), or when it is nested deeper or holds
  * more values than the limits below: jansson needs up to 250 bytes for a value of
  * three bytes. A null counts as a missing member everywhere.
@@ -28,8 +28,9 @@ enum json_node_kind {
         JSON_NODE_STRING,
 };
 
-/* The root object of a document, or NULL with *err (EBADMSG). */
+/* The root object (or array) of a document, or NULL with *err (EBADMSG). */
 struct json_node *json_node_parse(const char *text, size_t length, struct error *err);
+struct json_node *json_node_parse_array(const char *text, size_t length, struct error *err);
 void json_node_free(struct json_node *root);
 
 static inline void cleanup_json_node(struct json_node **root)

@@ -456,7 +456,7 @@ static void test_names(void **state)
 
         (void)state;
         import_init(&import, FLAW_NONE);
-        assert_null(source_open("oci:/somewhere", &import.options, NULL, &err));
+        assert_null(source_open("ftp://somewhere", &import.options, NULL, &err));
         assert_int_equal(err.code, EINVAL);
         assert_non_null(strstr(err.message, "docker://"));
         import.options.cache_path = "/proc/cache";
