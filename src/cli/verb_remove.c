@@ -5,7 +5,8 @@ static struct {
 } values;
 
 static const struct option options[] = {
-        { 'f', "force", NULL, "Do not ask", OPTION_FLAG, &values.force },
+        { 'f', "force", NULL, "Do not ask, and remove what is in use, too", OPTION_FLAG,
+          &values.force },
         HELP_OPTION,
         END_OPTION,
 };
@@ -26,10 +27,7 @@ static bool ask(const char *question)
 
 static int run(const struct command_context *context, char **words, struct error *err)
 {
-        for (; *words; words++)
-                if (command_remove(context, *words, ask, err) < 0)
-                        return -1;
-        return 0;
+        return command_remove(context, words, ask, err);
 }
 
 const struct verb verb_remove = {

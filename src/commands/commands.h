@@ -97,15 +97,26 @@ struct exec_arguments {
 int command_exec(const struct command_context *context, const struct exec_arguments *arguments,
                  int *ret_status, struct error *err);
 
-/* Print the names of all containers, one a line, sorted. */
-int command_list(const struct command_context *context, FILE *out, struct error *err);
+enum list_format {
+        LIST_NAMES, /* one a line, sorted */
+        LIST_FANCY, /* a table with what runs */
+        LIST_JSON,
+};
+
+/* Print the containers; all but LIST_NAMES with what runs, image files included. */
+int command_list(const struct command_context *context, enum list_format format, FILE *out,
+                 struct error *err);
 
 /* Ask a person; true for yes. */
 typedef bool (*command_confirm)(const char *question);
 
-/* Delete a container. confirm is not called with force_override; a "no" is no error. */
-int command_remove(const struct command_context *context, const char *name, command_confirm confirm,
-                   struct error *err);
+/*
+ * Delete containers (a NULL-terminated list of names), none if one of them does not exist
+ * or is in use. With force_override confirm is not called, and use does not matter. A
+ * "no" is no error.
+ */
+int command_remove(const struct command_context *context, char *const *names,
+                   command_confirm confirm, struct error *err);
 
 struct check_arguments {
         bool json;   /* the report as JSON */
@@ -120,7 +131,7 @@ int command_check(const struct command_context *context, const struct check_argu
                   FILE *out, struct error *err);
 
 /* Print the effective configuration and where each value came from. */
-int command_info(const struct command_context *context, FILE *out, struct error *err);
+int command_info(const struct command_context *context, bool json, FILE *out, struct error *err);
 
 /* ---- the cache ---- */
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "runtime/runtime.h"
@@ -43,6 +44,28 @@ int command_enter_subids(const struct command_context *context, struct error *er
         if (!context->config->subids || (context->config->allow_superuser && geteuid() == 0))
                 return 0;
         return runtime_enter_subids(context->config, err);
+}
+
+int container_names(const char *data_path, struct strlist *names, struct error *err)
+{
+        auto_closedir DIR *dir = opendir(data_path);
+        struct dirent *entry;
+
+        if (!dir)
+                return errno == ENOENT ? 0 : error_errno(err, "ENROOT_DATA_PATH %s", data_path);
+        while ((errno = 0, entry = readdir(dir))) {
+                struct stat st;
+
+                if (entry->d_name[0] == '.' || fstatat(dirfd(dir), entry->d_name, &st, 0) < 0 ||
+                    !S_ISDIR(st.st_mode))
+                        continue;
+                if (strlist_append(names, entry->d_name) < 0)
+                        return error_no_memory(err);
+        }
+        if (errno)
+                return error_errno(err, "ENROOT_DATA_PATH %s", data_path);
+        strlist_sort(names);
+        return 0;
 }
 
 struct unpack_options container_unpack_options(const struct command_context *context)

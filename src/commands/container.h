@@ -10,6 +10,9 @@ int container_check_name(const char *name, struct error *err);
 /* Open (and make, 0700) ENROOT_DATA_PATH. A descriptor that the caller closes, or -1 with *err. */
 int container_open_data_path(const char *data_path, struct error *err);
 
+/* Append the names of all containers, sorted; none without a data path. 0, or -1 with *err. */
+int container_names(const char *data_path, struct strlist *names, struct error *err);
+
 /* How trees are made: on all processors, and with the image's owners where those are kept. */
 struct unpack_options container_unpack_options(const struct command_context *context);
 

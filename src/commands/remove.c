@@ -2,34 +2,71 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "commands/container.h"
-#include "util/path.h"
+#include "runtime/runtime.h"
 #include "util/strbuf.h"
 
-int command_remove(const struct command_context *context, const char *name,
-                   command_confirm confirm, struct error *err)
+static int check_exists(const char *data_path, int data_fd, const char *name, struct error *err)
 {
-        const char *data_path = context->config->data_path;
-        auto_strbuf struct strbuf question = STRBUF_INIT;
-        auto_close int data_fd = -1;
         struct stat st;
 
         if (container_check_name(name, err) < 0)
                 return -1;
-        data_fd = container_open_data_path(data_path, err);
-        if (data_fd < 0)
-                return -1;
         if (fstatat(data_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
                 return error_set(err, ENOENT, "no such container: %s (in %s)", name, data_path);
+        return 0;
+}
 
-        if (!context->config->force_override) {
-                strbuf_printf(&question, "Do you really want to delete %s/%s?", data_path, name);
-                if (question.failed)
-                        return error_no_memory(err);
-                if (!confirm(question.data))
-                        return 0;
-        }
-        return container_remove_tree(context->config, data_fd, name, err);
+/* A program that runs in a tree would go on, with less and less of it. */
+static int check_unused(const struct runtime_processes *processes, const char *name,
+                        struct error *err)
+{
+        auto_strbuf struct strbuf pids = STRBUF_INIT;
+
+        for (size_t i = 0; i < processes->count; i++)
+                if (processes->items[i].container &&
+                    strcmp(processes->items[i].container, name) == 0)
+                        (void)strbuf_printf(&pids, " %d", processes->items[i].pid);
+        if (pids.failed)
+                return error_no_memory(err);
+        if (pids.length > 0)
+                return error_set(err, EBUSY,
+                                 "container %s is in use by process%s; end it first, or remove "
+                                 "with --force",
+                                 name, pids.data);
+        return 0;
+}
+
+static bool is_confirmed(const char *data_path, const char *name, command_confirm confirm)
+{
+        auto_strbuf struct strbuf question = STRBUF_INIT;
+
+        (void)strbuf_printf(&question, "Do you really want to delete %s/%s?", data_path, name);
+        return !question.failed && confirm(question.data);
+}
+
+int command_remove(const struct command_context *context, char *const *names,
+                   command_confirm confirm, struct error *err)
+{
+        const struct config *config = context->config;
+        auto_runtime_processes struct runtime_processes processes = { .items = NULL };
+        auto_close int data_fd = container_open_data_path(config->data_path, err);
+
+        if (data_fd < 0)
+                return -1;
+        if (!config->force_override &&
+            runtime_processes_read(config->data_path, &processes, err) < 0)
+                return -1;
+        for (char *const *name = names; *name; name++)
+                if (check_exists(config->data_path, data_fd, *name, err) < 0 ||
+                    check_unused(&processes, *name, err) < 0)
+                        return -1;
+        for (char *const *name = names; *name; name++)
+                if ((config->force_override || is_confirmed(config->data_path, *name, confirm)) &&
+                    container_remove_tree(config, data_fd, *name, err) < 0)
+                        return -1;
+        return 0;
 }

@@ -12,7 +12,7 @@ import harness
 import images
 
 
-class ExecCase(harness.Case):
+class Running(harness.Case):
     """Containers that wait until they are told to end."""
 
     WAIT = "echo ready; read line; exit 9"
@@ -49,6 +49,15 @@ class ExecCase(harness.Case):
             with contextlib.suppress(OSError, AttributeError):
                 stream.close()
 
+    def begin_with_own_processes(self, name="alpine", script=WAIT):
+        """A container with a namespace of process ids. Its first process inside, and the Popen."""
+        process = self.begin(name, "--pid", script=script)
+        inside = [pid for pid in self.user.processes() if pid != process.pid]
+        self.assertEqual(len(inside), 1, inside)
+        return inside[0], process
+
+
+class ExecCase(Running):
     def targets(self):
         """What each test runs in: a container, an image file, and a container as its root."""
         container = self.container()
@@ -58,13 +67,6 @@ class ExecCase(harness.Case):
         yield image, self.begin(image)
         self.container(name="rooted")
         yield "rooted", self.begin("rooted", "--root")
-
-    def begin_with_own_processes(self, name="alpine", script=WAIT):
-        """A container with a namespace of process ids. Its first process inside, and the Popen."""
-        process = self.begin(name, "--pid", script=script)
-        inside = [pid for pid in self.user.processes() if pid != process.pid]
-        self.assertEqual(len(inside), 1, inside)
-        return inside[0], process
 
     def exec(self, process, *command, **options):
         pid = process if isinstance(process, int) else process.pid
