@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/ending.h"
+#include "cli/helper.h"
 #include "cli/messages.h"
 #include "cli/options.h"
 #include "cli/verb.h"
@@ -36,10 +37,15 @@ static int run_verb(const struct verb *verb, char **words, char **environment)
         auto_config struct config config = { 0 };
         struct report report = { 0 };
         const struct command_context context = { .config = &config, .report = &report };
+        const char *conf = verb->configuration ? verb->configuration(words) : NULL;
         int result;
 
         messages_init(&report);
         if (config_load(&config, environment, &err) < 0) {
+                message_error(err.message);
+                return 1;
+        }
+        if (conf && command_add_directives(&config, conf, &err) < 0) {
                 message_error(err.message);
                 return 1;
         }
@@ -89,10 +95,13 @@ static int parse_and_run(const struct verb *verb, int argc, char **argv, char **
 
 int cli_main(int argc, char **argv, char **environment)
 {
+        const struct helper *helper = helper_find(argc > 0 ? argv[0] : NULL);
         const char *name = argc > 1 ? argv[1] : "";
         int count = 0;
         const struct verb *verb = verb_find(argc > 1 ? argc - 1 : 0, argv + 1, &count);
 
+        if (helper)
+                return helper_main(helper, argc, argv, environment);
         if (verb)
                 return parse_and_run(verb, argc - 1 - count, argv + 1 + count, environment);
         if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {

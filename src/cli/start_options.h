@@ -5,6 +5,9 @@
 
 extern const struct option start_options[];
 
+/* The path that --conf gives, or NULL. For struct verb. */
+const char *start_configuration(char **words);
+
 /* The options that change the configuration. */
 void start_configure(struct config *config);
 

@@ -21,6 +21,9 @@ struct verb {
         bool cancellable; /* writes files: Ctrl-C cleans up, progress is shown */
         bool with_owners; /* makes or reads trees whose files may have owners of their own */
 
+        /* Path of a start configuration, or NULL; its directives count before options do. */
+        const char *(*configuration)(char **words);
+
         /* Options that change the configuration; called once it is loaded. NULL: none do. */
         void (*configure)(struct config *config);
 
@@ -40,7 +43,8 @@ struct verb {
                 0, NULL, NULL, NULL, OPTION_FLAG, NULL                                             \
         }
 
-extern const struct verb verb_cache_gc,
+extern const struct verb verb_batch,
+        verb_cache_gc,
         verb_cache_list,
         verb_cache_remove,
         verb_cache_verify,

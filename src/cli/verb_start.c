@@ -4,11 +4,13 @@
 
 static struct {
         bool root, writable, dry_run, subids, pid, net, ipc, uts;
-        const char *rc, *overlay;
+        const char *rc, *overlay, *conf;
         struct strlist mounts, env;
 } values;
 
 const struct option start_options[] = {
+        { 'c', "conf", "CONFIG", "Take settings, environment, mounts and hooks from this script",
+          OPTION_TEXT, &values.conf },
         { 'e', "env", "KEY[=VAL]", "Set an environment variable inside the container", OPTION_LIST,
           &values.env },
         { 0, "rc", "SCRIPT", "Run this script instead of the image's /etc/rc", OPTION_TEXT,
@@ -34,6 +36,12 @@ const struct option start_options[] = {
         END_OPTION,
 };
 
+const char *start_configuration(char **words)
+{
+        (void)words;
+        return values.conf;
+}
+
 void start_configure(struct config *config)
 {
         config->remap_root |= values.root;
@@ -51,6 +59,7 @@ int start_run(const struct command_context *context, const char *target, char **
         struct start_arguments arguments = {
                 .target = target,
                 .rc = values.rc,
+                .conf = values.conf,
                 .mounts = &values.mounts,
                 .env = &values.env,
                 .command = command,
@@ -76,6 +85,7 @@ const struct verb verb_start = {
         .options = start_options,
         .least = 1,
         .most = -1,
+        .configuration = start_configuration,
         .configure = start_configure,
         .run = run,
 };

@@ -5,6 +5,7 @@
 #include "util/cleanup.h"
 
 const struct verb *const verbs[] = {
+        &verb_batch,
         &verb_cache_gc,
         &verb_cache_list,
         &verb_cache_remove,

@@ -72,6 +72,7 @@ int command_export(const struct command_context *context, const struct export_ar
 struct start_arguments {
         const char *target;           /* name of a container, or path of an image file */
         const char *rc;               /* NULL: the image's /etc/rc */
+        const char *conf;             /* start configuration, or NULL */
         const struct strlist *mounts; /* --mount words */
         const struct strlist *env;    /* --env words */
         char *const *command;         /* NULL-terminated; may be empty */
@@ -177,3 +178,40 @@ int command_run_find(const struct command_context *context, const struct run_arg
 /* Import the image into the cache. Uses threads, which a start must not: for a child process. */
 int command_run_import(const struct command_context *context, const struct run_arguments *arguments,
                        struct error *err);
+
+/* ---- start configurations, and the other names of the program ---- */
+
+/*
+ * Read the "#ENROOT_KEY=value" lines of a start configuration into the configuration. Its
+ * functions are for the start. Returns 0, or -1 with *err.
+ */
+int command_add_directives(struct config *config, const char *path, struct error *err);
+
+/*
+ * Start the container that a start configuration (whose directives are read) names.
+ * Returns as command_start.
+ */
+int command_batch(const struct command_context *context, const char *conf, char *const *command,
+                  int *ret_status, struct error *err);
+
+/*
+ * Carry out the fstab lines of one pass, in the caller's namespaces.
+ *
+ * root   directory that targets are below
+ * files  NULL-terminated; "-" is standard input
+ */
+int command_mount(const char *root, int pass, char *const *files, struct report *report,
+                  struct error *err);
+
+struct switchroot_arguments {
+        const char *rootfs;           /* a mount point */
+        char *const *command;         /* NULL-terminated; may be empty */
+        bool no_rc, login;            /* do not run /etc/rc; set up a session */
+        const char *rc;               /* script instead of /etc/rc, or NULL */
+        const char *environment_file; /* NULL: this process's environment */
+        const char *directory;        /* working directory inside, or NULL */
+};
+
+/* Become a command in another root. Returns only on failure. */
+int command_switchroot(const struct switchroot_arguments *arguments, char *const *environment,
+                       struct report *report, struct error *err);

@@ -37,13 +37,14 @@ static int is_image(const char *target, struct error *err)
 /* What the target turned out to be. Owns what start borrows. */
 struct choice {
         struct runtime_start start;
-        char *rootfs, *overlay_dir;
+        char *rootfs, *overlay_dir, *conf;
 };
 
 static void choice_release(struct choice *choice)
 {
         free(choice->rootfs);
         free(choice->overlay_dir);
+        free(choice->conf);
 }
 
 /* An image file, and where its changes go. */
@@ -121,6 +122,11 @@ int command_start(const struct command_context *context, const struct start_argu
                                 : choose_container(context, arguments, &choice, err)) < 0)
                 return -1;
         choice.start.rootfs = choice.rootfs;
+        if (arguments->conf) {
+                choice.start.conf = choice.conf = realpath(arguments->conf, NULL);
+                if (!choice.conf)
+                        return error_errno(err, "start configuration %s", arguments->conf);
+        }
         if (arguments->dry_run)
                 return print_plan(context, &choice.start, arguments->dry_run, err);
         return runtime_start(&choice.start, context->config, context->report, ret_status, err);

@@ -52,6 +52,7 @@ static const struct variable {
           CONFIG_CONNECTIONS_LIMIT },
         { "ENROOT_MAX_PROCESSORS", NUMBER, MEMBER(max_processors), "$(nproc)",
           CONFIG_PROCESSORS_LIMIT },
+        { "ENROOT_MIG_CONFIG", BOOL, MEMBER(mig_config), "no" },
         { "ENROOT_MOUNT_HOME", BOOL, MEMBER(mount_home), "no" },
         { "ENROOT_NATIVE_OVERLAYFS", BOOL, MEMBER(native_overlayfs), "yes" },
         { "ENROOT_OVERLAY", TEXT, MEMBER(overlay), "tmpfs" },
@@ -59,7 +60,10 @@ static const struct variable {
         { "ENROOT_RESTRICT_DEV", BOOL, MEMBER(restrict_dev), "no" },
         { "ENROOT_ROOTFS_WRITABLE", BOOL, MEMBER(rootfs_writable), "no" },
         { "ENROOT_RUNTIME_PATH", PATH, MEMBER(runtime_path), "${XDG_RUNTIME_DIR}/enroot" },
+        { "ENROOT_SHARP", BOOL, MEMBER(sharp), "no" },
         { "ENROOT_SITE_CACHE_PATH", TEXT, MEMBER(site_cache_path), "" },
+        { "ENROOT_SLURM_PMI", BOOL, MEMBER(slurm_pmi), "no" },
+        { "ENROOT_SLURM_PYTORCH", BOOL, MEMBER(slurm_pytorch), "no" },
         { "ENROOT_SQUASH_OPTIONS", TEXT, MEMBER(squash_options),
           "-comp zstd -Xcompression-level 1 -noD" },
         { "ENROOT_SUBIDS", BOOL, MEMBER(subids), "no" },
@@ -397,18 +401,25 @@ static int export_settings(struct config *config, struct error *err)
         return 0;
 }
 
+/* Make everything else follow from the settings that there are now. */
+static int settle(struct config *config, struct error *err)
+{
+        if (take_defaults(config, err) < 0 || fill_members(config, err) < 0 ||
+            fill_source_date_epoch(config, err) < 0 || export_settings(config, err) < 0)
+                return -1;
+        qsort(config->settings, config->setting_count, sizeof(*config->settings), compare_settings);
+        return 0;
+}
+
 static int load(struct config *config, const struct strlist *process, struct error *err)
 {
         struct loader loader = { .config = config, .process = process };
 
         if (set_home(&config->environment, err) < 0 ||
             set_xdg_directories(&config->environment, err) < 0 || load_files(&loader, err) < 0 ||
-            take_environment(config, process, err) < 0 || take_defaults(config, err) < 0 ||
-            fill_members(config, err) < 0 || fill_source_date_epoch(config, err) < 0 ||
-            export_settings(config, err) < 0)
+            take_environment(config, process, err) < 0)
                 return -1;
-        qsort(config->settings, config->setting_count, sizeof(*config->settings), compare_settings);
-        return 0;
+        return settle(config, err);
 }
 
 int config_load(struct config *config, char *const *environment, struct error *err)
@@ -421,6 +432,64 @@ int config_load(struct config *config, char *const *environment, struct error *e
             load(config, &process, err) < 0) {
                 config_release(config);
                 return error_prefix(err, "configuration");
+        }
+        return 0;
+}
+
+/* ---- start configurations ---- */
+
+/* What follows "#" in a line "#ENROOT_…", blanks between them allowed; NULL for other lines. */
+static const char *find_directive(const char *line, const char *end)
+{
+        if (line == end || *line++ != '#')
+                return NULL;
+        while (line < end && (*line == ' ' || *line == '\t'))
+                line++;
+        return end - line > 7 && memcmp(line, "ENROOT_", 7) == 0 ? line : NULL;
+}
+
+int config_add_directives(struct config *config, const char *path, const char *text, size_t length,
+                          struct error *err)
+{
+        const struct strlist nothing = STRLIST_INIT; /* no variable outranks a directive */
+        struct loader loader = { .config = config, .process = &nothing, .file = path };
+        auto_strbuf struct strbuf lines = STRBUF_INIT;
+        const char *end = text + length;
+
+        /* Other lines become empty ones, so that messages have the file's line numbers. */
+        while (text < end) {
+                const char *newline = memchr(text, '\n', (size_t)(end - text));
+                const char *line_end = newline ? newline : end;
+                const char *directive = find_directive(text, line_end);
+
+                if (directive)
+                        strbuf_append_mem(&lines, directive, (size_t)(line_end - directive));
+                strbuf_append_char(&lines, '\n');
+                text = newline ? newline + 1 : end;
+        }
+        if (lines.failed)
+                return error_no_memory(err);
+        if (file_parse(strbuf_text(&lines), lines.length, path, set_from_file, &loader, err) < 0)
+                return -1;
+        return settle(config, err);
+}
+
+int config_copy_environment(const struct config *config, struct strlist *ret, struct error *err)
+{
+        if (config->environment.items && copy_environment(ret, config->environment.items, err) < 0)
+                return -1;
+        for (size_t i = 0; i < ARRAY_SIZE(variables); i++) {
+                const struct variable *variable = &variables[i];
+                bool set = env_get(ret, variable->name);
+                int result = 0;
+
+                if (variable->kind != BOOL)
+                        continue;
+                if (*(const bool *)((const char *)config + variable->member) != set)
+                        result = set ? env_unset(ret, variable->name)
+                                     : env_set(ret, variable->name, "yes");
+                if (result < 0)
+                        return error_no_memory(err);
         }
         return 0;
 }

@@ -2,7 +2,7 @@
  * config/: enroot.conf, its drop-ins and the environment as one const struct.
  *
  * Later wins: built-in defaults < SYSCONF/enroot.conf < SYSCONF/enroot.conf.d/ *.conf
- * (by name) < environment. An empty value, wherever it stands, counts as none.
+ * (by name) < environment < directives. An empty value, wherever it stands, counts as none.
  *
  * A line of a file is KEY VALUE or KEY=VALUE; '#' starts a comment. Keys other than
  * ENROOT_*, NVIDIA_*, MELLANOX_*, SSL_CERT_DIR, SSL_CERT_FILE and the *_proxy
@@ -54,6 +54,7 @@ struct config {
         bool login_shell, allow_superuser, allow_http, rootfs_writable, native_overlayfs;
         bool remap_root, subids, unshare_pid, unshare_net, unshare_ipc, unshare_uts;
         bool bundle_all, bundle_checksum, force_override, mount_home, restrict_dev;
+        bool mig_config, sharp, slurm_pmi, slurm_pytorch; /* hooks that are off by default */
 
         bool has_source_date_epoch;
         int64_t source_date_epoch; /* seconds */
@@ -82,6 +83,20 @@ struct config {
  */
 int config_load(struct config *config, char *const *environment, struct error *err);
 void config_release(struct config *config);
+
+/*
+ * Take the directives of a start configuration's text, lines "#ENROOT_KEY=value" anywhere
+ * in it: they outrank the environment, and the options of the command line outrank them.
+ * Returns 0, or -1 with *err naming path and line; config is fit for nothing else then.
+ */
+int config_add_directives(struct config *config, const char *path, const char *text, size_t length,
+                          struct error *err);
+
+/*
+ * Append the environment that programs are given, with the members as they are by now:
+ * options of the command line set some after the configuration was loaded.
+ */
+int config_copy_environment(const struct config *config, struct strlist *ret, struct error *err);
 #define auto_config auto_cleanup(config_release)
 
 /*

@@ -157,7 +157,8 @@ static int add_line(struct strlist *env, const char *line, size_t length,
 
         value = line + name_size + 1;
         strip_quotes(&value, &end);
-        substituted = env_substitute(value, (size_t)(end - value), substitutes);
+        substituted = substitutes ? env_substitute(value, (size_t)(end - value), substitutes)
+                                  : strndup(value, (size_t)(end - value));
         if (!substituted)
                 return error_no_memory(err);
 

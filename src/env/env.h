@@ -33,8 +33,8 @@ bool env_name_valid(const char *text, size_t length);
  * Merge an environment file into env: one KEY=VALUE a line, leading blanks and
  * comments skipped, malformed lines and ENROOT_* keys dropped, one pair of quotes
  * around a value removed, then ${VAR} in it replaced from substitutes (nothing when
- * undefined); so what is put in is neither unquoted nor split into lines.
- * E2BIG past ENV_VARIABLE_LIMIT.
+ * undefined; NULL: left as it is); so what is put in is neither unquoted nor split into
+ * lines. E2BIG past ENV_VARIABLE_LIMIT.
  */
 int env_add_text(struct strlist *env, const char *text, size_t length,
                  const struct strlist *substitutes, struct error *err);

@@ -11,7 +11,21 @@ int hook_cgroups(struct hook_context *context, struct hook_plan *plan, struct er
 int hook_devices(struct hook_context *context, struct hook_plan *plan, struct error *err);
 int hook_home(struct hook_context *context, struct hook_plan *plan, struct error *err);
 int hook_localtime(struct hook_context *context, struct hook_plan *plan, struct error *err);
+int hook_mig_config(struct hook_context *context, struct hook_plan *plan, struct error *err);
 int hook_shadow(struct hook_context *context, struct hook_plan *plan, struct error *err);
+int hook_sharp(struct hook_context *context, struct hook_plan *plan, struct error *err);
+int hook_slurm_pmi(struct hook_context *context, struct hook_plan *plan, struct error *err);
+int hook_slurm_pytorch(struct hook_context *context, struct hook_plan *plan, struct error *err);
+
+/*
+ * A variable that both may set: the host's counts, as its user's last word; empty and
+ * unset are the same. NULL when neither does.
+ */
+const char *hook_setting(const struct hook_context *context, const char *name);
+
+/* Define a variable of the container unless it has one. Returns 0, or -1 with *err. */
+int hook_set_default(struct hook_context *context, const char *name, const char *value,
+                     struct error *err);
 
 /*
  * The user on the host, by number alone: from /etc/passwd, else from the name
@@ -40,6 +54,12 @@ int cgroups_plan(const char *cgroup, const char *mountinfo, unsigned int up,
  */
 int shadow_merge(const char *old, const struct strlist *lines, bool keep_apt,
                  struct strbuf *merged);
+
+/*
+ * The first name of a Slurm host list ("rack[1-2]node[03,07-09],login"): the first
+ * number of each bracket. malloc'd, or NULL without memory.
+ */
+char *slurm_first_host(const char *list);
 
 /*
  * Copy a directory of the rootfs into a directory: links are followed inside the

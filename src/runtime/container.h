@@ -35,6 +35,7 @@ struct container {
         struct root_view view;      /* of the rootfs, mounted or not */
         int rc_fd;                  /* content of --rc, or -1 */
         struct strlist environment; /* of the container */
+        struct hooks *hooks;        /* until they have run */
 };
 
 #define CONTAINER_INIT(start_, config_, report_)                                                   \
@@ -101,14 +102,17 @@ void image_start_release(struct image_start *start);
 /* Where an image will be the rootfs. malloc'd, or NULL without memory. */
 char *image_root_path(const struct config *config);
 
-/* Open and check the image, and make the runtime directory; still in the host's namespaces. */
+/* Open and check the image; still in the host's namespaces. */
 int image_open(struct image_start *start, const struct container *container, struct error *err);
 
 /* Start the server: after the user namespace and before the mount namespace is entered. */
 int image_start_server(struct image_start *start, const struct container *container,
                        struct error *err);
 
-/* Mount the image with its writable layer on top, and open it as container->root. */
+/*
+ * Mount the image with its writable layer on top, and open it as container->root. The
+ * runtime directory, where that is done, is mounted.
+ */
 int image_mount(struct image_start *start, struct container *container, struct error *err);
 
 /* Mount a file system at a path of the host, seen in this mount namespace only. */
@@ -144,6 +148,14 @@ int writable_mount_memory(const struct runtime_overlay *overlay, const char *sou
 /* Fill an empty root in memory with the image at lower_fd, as far as that goes without overlayfs. */
 int underlay_build(int lower_fd, int root_fd, struct error *err);
 
+/* ---- directory.c ---- */
+
+/* Make the runtime directory; still in the host's namespaces. Returns 0, or -1 with *err. */
+int runtime_directory_make(const struct config *config, struct error *err);
+
+/* Put an empty file system over it. */
+int runtime_directory_mount(const struct config *config, struct error *err);
+
 /* ---- child.c: what only a child can do, as entering a process id namespace ---- */
 
 /*
@@ -162,14 +174,24 @@ int child_continue(int *ret_status, struct error *err);
 /* Keep what --rc says in memory: its path means nothing inside, and it may be a pipe. */
 int prepare_rc(struct container *container, struct error *err);
 
-/* What files and options say of the environment. Needs container->view. */
-int prepare_environment(struct container *container, struct error *err);
+/* Keep a script in memory as container->rc_fd. name is for messages. 0, or -1 with *err. */
+int prepare_rc_text(struct container *container, const char *name, const struct strbuf *text,
+                    struct error *err);
 
 /*
- * The mounts that are known before the hooks run: of the image, the site, the user and the
- * command line. Needs container->view and container->root.path.
+ * What files say of the environment, and then the options. Between them is the place of
+ * a start configuration. Both need container->view.
  */
-int prepare_mounts(const struct container *container, struct mount_plan *plan, struct error *err);
+int prepare_environment(struct container *container, struct error *err);
+int prepare_environment_options(struct container *container, struct error *err);
+
+/*
+ * The mounts that are known before the hooks run, in the order of their passes: of the
+ * image, the site and the user, and apart from them those of the command line. Needs
+ * container->view and container->root.path.
+ */
+int prepare_mounts(const struct container *container, struct mount_plan *plan,
+                   struct mount_plan *options, struct error *err);
 
 /* The hooks' look at the container. */
 struct hook_context prepare_hooks(struct container *container);

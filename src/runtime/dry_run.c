@@ -17,7 +17,7 @@ struct dry_run {
         struct squashfs_image *image;
         struct changed_root changed; /* the rootfs with what the hooks change */
         struct change_list changes;
-        struct mount_plan mounts, later; /* of files and options; of the hooks */
+        struct mount_plan mounts, options, later; /* of files; of options; of the hooks */
         struct strbuf *text;
 };
 
@@ -30,6 +30,7 @@ static void dry_run_release(struct dry_run *run)
                 (void)close(run->image_fd);
         change_list_release(&run->changes);
         mount_plan_release(&run->mounts);
+        mount_plan_release(&run->options);
         mount_plan_release(&run->later);
 }
 
@@ -112,7 +113,7 @@ static int print_hook(void *context, struct hook_plan *plan, struct error *err)
 {
         struct dry_run *run = context;
 
-        strbuf_printf(run->text, "  %s\n", plan->name);
+        strbuf_printf(run->text, "  %s%s\n", plan->name, plan->program ? " (not run)" : "");
         print_mounts(&plan->now, INT_MIN, INT_MAX, "    mount ", run->text);
         (void)change_list_print(&plan->changes, "    ", run->text);
         print_mounts(&plan->later, INT_MIN, INT_MAX, "    later mount ", run->text);
@@ -162,13 +163,18 @@ static int print_plan(struct dry_run *run, struct error *err)
         struct hook_context hooks = prepare_hooks(container);
 
         print_identity(container, run->text);
+        if (container->start->conf)
+                strbuf_printf(run->text, "configuration: %s (not run)\n", container->start->conf);
         if (prepare_environment(container, err) < 0 ||
-            prepare_mounts(container, &run->mounts, err) < 0)
+            prepare_environment_options(container, err) < 0 ||
+            prepare_mounts(container, &run->mounts, &run->options, err) < 0)
                 return -1;
+        if (mount_plan_take(&run->mounts, &run->options) < 0 || mount_plan_sort(&run->mounts) < 0)
+                return error_no_memory(err);
         strbuf_append(run->text, "mounts before the hooks:\n");
         print_mounts(&run->mounts, INT_MIN, PASS_LAST_BEFORE_HOOKS, "  ", run->text);
         strbuf_append(run->text, "hooks:\n");
-        if (hooks_for_each_builtin(&hooks, print_hook, run, err) < 0)
+        if (hooks_for_each(container->hooks, &hooks, print_hook, run, err) < 0)
                 return -1;
         strbuf_append(run->text, "mounts after the hooks:\n");
         print_mounts(&run->later, INT_MIN, INT_MAX, "  ", run->text);
@@ -188,7 +194,8 @@ int runtime_print_plan(const struct runtime_start *start, const struct config *c
         };
 
         identity_init(&run.container);
-        if (prepare_rc(&run.container, err) < 0 ||
+        run.container.hooks = hooks_find(config, start->conf, err);
+        if (!run.container.hooks || prepare_rc(&run.container, err) < 0 ||
             (start->image ? open_image(&run, err) : open_directory(&run, err)) < 0)
                 return -1;
         run.container.root.path = run.container.root_path;

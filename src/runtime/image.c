@@ -41,12 +41,9 @@ int image_open(struct image_start *start, const struct container *container, str
                                  "overlay %s: changes are kept with the kernel's overlayfs only, "
                                  "which ENROOT_NATIVE_OVERLAYFS=no forbids",
                                  overlay->dir);
-        if (image_server_open(&start->server, container->start->rootfs, err) < 0 ||
-            writable_open(overlay, &start->layer_fd, err) < 0)
+        if (image_server_open(&start->server, container->start->rootfs, err) < 0)
                 return -1;
-        if (path_make_private_dirs(container->config->runtime_path, 0700, err) < 0)
-                return error_append(err, "; set ENROOT_RUNTIME_PATH to a directory of yours");
-        return 0;
+        return writable_open(overlay, &start->layer_fd, err);
 }
 
 int image_start_server(struct image_start *start, const struct container *container,
@@ -176,8 +173,6 @@ static int mount_layers(struct image_start *start, struct container *container, 
         if (!source || !container->root_path)
                 return error_no_memory(err);
         container->root.path = container->root_path;
-        if (mount_at("tmpfs", runtime, "tmpfs", 0, "mode=700", err) < 0)
-                return -1;
         if (chdir(runtime) < 0)
                 return error_errno(err, "%s", runtime);
         for (size_t i = 0; i < ARRAY_SIZE(names); i++)

@@ -311,7 +311,8 @@ static int choose_program(struct login *login, const struct container *container
 {
         static char rc_path[] = RC_SCRIPT, rc_fd_path[] = RC_FD_PATH, dash_c[] = "-c", sh[] = "sh";
         char *const *command = container->start->command;
-        bool script = container->rc_fd >= 0 || root_view_exists(&container->view, RC_SCRIPT);
+        bool script = container->rc_fd >= 0 || (!container->start->no_rc &&
+                                                root_view_exists(&container->view, RC_SCRIPT));
         bool one_line = !script && *command && strchr(*command, ' ');
         const char *shell = choose_shell(login, container, script || one_line);
         char *words[4] = { NULL };
@@ -393,7 +394,7 @@ int login_exec(struct login *login, const struct container *container, struct er
 {
         if (login->work_dir) {
                 if (chdir(login->work_dir) < 0)
-                        return error_errno(err, "the image's working directory %s",
+                        return error_errno(err, "the working directory %s",
                                            login->work_dir);
         } else if (login->home && chdir(login->home) < 0) {
                 report_warn(container->report, "cannot change to the home directory %s: %s",

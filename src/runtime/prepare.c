@@ -33,6 +33,8 @@ void container_release(struct container *container)
                 (void)close(container->rc_fd);
         free(container->root_path);
         strlist_release(&container->environment);
+        if (container->hooks)
+                hooks_close(container->hooks);
 }
 
 int prepare_rc(struct container *container, struct error *err)
@@ -44,12 +46,18 @@ int prepare_rc(struct container *container, struct error *err)
                 return 0;
         if (io_read_file(AT_FDCWD, path, RC_LIMIT, &text, err) < 0)
                 return error_prefix(err, "--rc");
+        return prepare_rc_text(container, path, &text, err);
+}
+
+int prepare_rc_text(struct container *container, const char *name, const struct strbuf *text,
+                    struct error *err)
+{
         container->rc_fd = memfd_create("rc", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
         if (container->rc_fd < 0 && errno == EINVAL)
                 container->rc_fd = memfd_create("rc", MFD_CLOEXEC);
         if (container->rc_fd < 0 ||
-            io_write_full(container->rc_fd, strbuf_text(&text), text.length) < 0)
-                return error_errno(err, "--rc %s: cannot keep it in memory", path);
+            io_write_full(container->rc_fd, strbuf_text(text), text->length) < 0)
+                return error_errno(err, "script %s: cannot keep it in memory", name);
         return 0;
 }
 
@@ -78,7 +86,6 @@ static int add_environment_of(struct container *container, const char *config_di
 int prepare_environment(struct container *container, struct error *err)
 {
         const struct strlist *host = &container->config->environment;
-        const struct strlist *words = container->start->env;
         auto_strbuf struct strbuf text = STRBUF_INIT;
         int installed = has_directory(container->config->sysconf_path, "environ.d", err);
 
@@ -93,9 +100,16 @@ int prepare_environment(struct container *container, struct error *err)
         if (!installed && env_add_text(&container->environment, default_environment,
                                        strlen(default_environment), host, err) < 0)
                 return -1;
-        if (add_environment_of(container, container->config->sysconf_path, err) < 0 ||
-            add_environment_of(container, container->config->config_path, err) < 0)
+        if (add_environment_of(container, container->config->sysconf_path, err) < 0)
                 return -1;
+        return add_environment_of(container, container->config->config_path, err);
+}
+
+int prepare_environment_options(struct container *container, struct error *err)
+{
+        const struct strlist *host = &container->config->environment;
+        const struct strlist *words = container->start->env;
+
         for (size_t i = 0; words && i < words->count; i++)
                 if (env_add_word(&container->environment, words->items[i], host, err) < 0)
                         return -1;
@@ -118,14 +132,12 @@ static int add_mounts_of(struct mount_plan *plan, const char *config_dir,
 static int mount_variables(const struct container *container, struct strlist *ret,
                            struct error *err)
 {
-        const struct strlist *host = &container->config->environment;
         auto_strbuf struct strbuf root = STRBUF_INIT;
         char pid[16];
 
         (void)snprintf(pid, sizeof(pid), "%d", namespace_host_pid());
-        for (size_t i = 0; i < host->count; i++)
-                if (strlist_append(ret, host->items[i]) < 0)
-                        return error_no_memory(err);
+        if (config_copy_environment(container->config, ret, err) < 0)
+                return -1;
         if (strbuf_append_fstab(&root, container->root.path) < 0 ||
             env_set(ret, "ENROOT_ROOTFS", strbuf_text(&root)) < 0 ||
             env_set(ret, "ENROOT_PID", pid) < 0)
@@ -156,7 +168,8 @@ static int add_fstab_files(const struct container *container, struct mount_plan 
         return add_mounts_of(plan, container->config->config_path, &variables, err);
 }
 
-int prepare_mounts(const struct container *container, struct mount_plan *plan, struct error *err)
+int prepare_mounts(const struct container *container, struct mount_plan *plan,
+                   struct mount_plan *options, struct error *err)
 {
         const struct strlist *words = container->start->mounts;
 
@@ -164,9 +177,11 @@ int prepare_mounts(const struct container *container, struct mount_plan *plan, s
             namespace_add_mounts(container->config, plan, err) < 0)
                 return -1;
         for (size_t i = 0; words && i < words->count; i++)
-                if (mount_plan_add_word(plan, words->items[i], err) < 0)
+                if (mount_plan_add_word(options, words->items[i], err) < 0)
                         return -1;
-        return mount_plan_sort(plan) < 0 ? error_no_memory(err) : 0;
+        if (mount_plan_sort(plan) < 0 || mount_plan_sort(options) < 0)
+                return error_no_memory(err);
+        return 0;
 }
 
 struct hook_context prepare_hooks(struct container *container)

@@ -57,6 +57,9 @@ int rootfs_pivot(const struct container *container, struct error *err)
          */
         if (fchdir(container->root.fd) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
                 return error_errno(err, "cannot switch to the root %s", container->root.path);
+        /* Outside of a user namespace, mounts below may be the host's, and would go there, too. */
+        if (!container->user_namespace && mount(NULL, ".", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+                return error_errno(err, "cannot detach the mounts from the host");
         if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
                 return error_errno(err, "cannot let go of the host's root");
         return 0;

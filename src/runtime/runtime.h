@@ -3,7 +3,8 @@
  * assembly, environment, mounts, hooks, pivot, capabilities, seccomp, exec.
  *
  * Single-threaded (a process with threads cannot unshare its user namespace), and
- * without child processes but for the FUSE server of an image start.
+ * without child processes but for the FUSE server of an image start and the hook
+ * programs that site and user have.
  */
 #pragma once
 
@@ -34,6 +35,9 @@ struct runtime_start {
         bool image;         /* rootfs is an image file: mount it */
         struct runtime_overlay overlay; /* of an image */
         const char *rc;     /* --rc: script that replaces /etc/rc, or NULL */
+        bool no_rc;         /* run the command itself, whatever the image's /etc/rc is */
+        const char *directory; /* working directory, for runtime_switch_root; or NULL */
+        const char *conf;   /* --conf: start configuration, an absolute path, or NULL */
         const struct strlist *mounts; /* --mount words */
         const struct strlist *env;    /* --env words */
         char *const *command;         /* NULL-terminated; may be empty */
@@ -152,3 +156,13 @@ struct runtime_processes {
 int runtime_processes_read(const char *data_path, struct runtime_processes *ret, struct error *err);
 void runtime_processes_release(struct runtime_processes *processes);
 #define auto_runtime_processes auto_cleanup(runtime_processes_release)
+
+/* ---- the end of a start on its own ---- */
+
+/*
+ * Make start->rootfs, a mount point in the caller's own mount namespace, the root directory,
+ * drop privileges and become the command. Of config, login_shell counts. As runtime_start,
+ * it returns only on failure.
+ */
+int runtime_switch_root(const struct runtime_start *start, const struct strlist *environment,
+                        const struct config *config, struct report *report, struct error *err);

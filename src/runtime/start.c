@@ -2,7 +2,6 @@
  * A start, in order. Every step is a function of its own in this folder; here is
  * only what is done when, and with which files of the site, the user and the image.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -11,53 +10,27 @@
 
 #include "runtime/child.h"
 #include "runtime/container.h"
-#include "util/path.h"
-
-/* ---- what this version leaves out is said, not ignored ---- */
-
-static int warn_of_hooks_in(struct container *container, const char *config_dir, struct error *err)
-{
-        auto_free char *path = path_join(config_dir, "hooks.d");
-        auto_closedir DIR *dir = path ? opendir(path) : NULL;
-        const struct dirent *entry;
-
-        if (!path)
-                return error_no_memory(err);
-        while (dir && (entry = readdir(dir)) != NULL) {
-                size_t length = strlen(entry->d_name);
-
-                if (length > 3 && strcmp(entry->d_name + length - 3, ".sh") == 0 &&
-                    !hooks_is_builtin(entry->d_name) &&
-                    faccessat(dirfd(dir), entry->d_name, X_OK, 0) == 0)
-                        report_warn(container->report,
-                                    "hook %s/%s is not run: this version has the built-in hooks "
-                                    "only",
-                                    path, entry->d_name);
-        }
-        return 0;
-}
-
-static int warn_of_missing_features(struct container *container, struct error *err)
-{
-        const struct config *config = container->config;
-
-        if (warn_of_hooks_in(container, config->sysconf_path, err) < 0)
-                return -1;
-        return warn_of_hooks_in(container, config->config_path, err);
-}
 
 /* ---- assembly ---- */
 
 struct execution {
-        const struct container *container;
+        struct container *container;
         struct mount_plan later; /* mounts of all hooks */
 };
+
+static void execution_release(struct execution *execution)
+{
+        mount_plan_release(&execution->later);
+}
 
 static int execute_hook(void *context, struct hook_plan *plan, struct error *err)
 {
         struct execution *execution = context;
-        const struct container *container = execution->container;
+        struct container *container = execution->container;
 
+        if (plan->program)
+                return hooks_run_program(container->hooks, plan->name, &container->environment,
+                                         &execution->later, err);
         if (hook_plan_apply(plan, &container->root, container->report, err) < 0)
                 return -1;
         return mount_plan_take(&execution->later, &plan->later) < 0 ? error_no_memory(err) : 0;
@@ -66,14 +39,36 @@ static int execute_hook(void *context, struct hook_plan *plan, struct error *err
 static int run_hooks(struct container *container, struct error *err)
 {
         struct hook_context context = prepare_hooks(container);
-        struct execution execution = { .container = container };
-        int result = hooks_for_each_builtin(&context, execute_hook, &execution, err);
+        auto_cleanup(execution_release) struct execution execution = { .container = container };
 
-        if (result == 0)
-                result = mount_plan_apply(&execution.later, &container->root, INT_MIN, INT_MAX,
-                                          container->report, err);
-        mount_plan_release(&execution.later);
-        return result;
+        if (hooks_for_each(container->hooks, &context, execute_hook, &execution, err) < 0 ||
+            hooks_call_hooks(container->hooks, &container->environment, &execution.later, err) < 0)
+                return -1;
+        return mount_plan_apply(&execution.later, &container->root, INT_MIN, INT_MAX,
+                                container->report, err);
+}
+
+/* What is mounted after the hooks: by files, by a start configuration, by options. */
+static int mount_rest(struct container *container, struct mount_plan *files,
+                      struct mount_plan *options, struct error *err)
+{
+        if (hooks_call_mounts(container->hooks, &container->environment, files, err) < 0)
+                return -1;
+        if (mount_plan_take(files, options) < 0 || mount_plan_sort(files) < 0)
+                return error_no_memory(err);
+        return mount_plan_apply(files, &container->root, PASS_LAST_BEFORE_HOOKS + 1, INT_MAX,
+                                container->report, err);
+}
+
+/* rc() of a start configuration, which --rc replaces. */
+static int take_rc(struct container *container, struct error *err)
+{
+        auto_strbuf struct strbuf script = STRBUF_INIT;
+        int defined = container->rc_fd < 0 ? hooks_call_rc(container->hooks, &script, err) : 0;
+
+        if (defined <= 0)
+                return defined;
+        return prepare_rc_text(container, "rc()", &script, err);
 }
 
 /*
@@ -89,24 +84,47 @@ static void mark_started(const struct container *container)
                             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 }
 
+static int open_hooks(struct container *container, struct error *err)
+{
+        if (!hooks_have_programs(container->hooks))
+                return 0;
+        return hooks_open(container->hooks, container->config, container->config->runtime_path,
+                          container->root.path, namespace_host_pid(), container->start->command,
+                          err);
+}
+
+static int build_environment(struct container *container, struct error *err)
+{
+        if (prepare_environment(container, err) < 0 ||
+            hooks_call_environ(container->hooks, &container->environment, err) < 0)
+                return -1;
+        return prepare_environment_options(container, err);
+}
+
 static int assemble(struct container *container, struct error *err)
 {
-        auto_mount_plan struct mount_plan plan = MOUNT_PLAN_INIT;
+        auto_mount_plan struct mount_plan files = MOUNT_PLAN_INIT, options = MOUNT_PLAN_INIT;
         const struct mount_root *root = &container->root;
 
         container->view = root_view_directory(root->fd);
         container->root.mount_image = image_mount_data;
         container->root.image_context = container;
         /* Mistakes are better found before anything is done. */
-        if (prepare_environment(container, err) < 0 || prepare_mounts(container, &plan, err) < 0 ||
-            mount_plan_check(&plan, root->path, err) < 0)
+        if (prepare_mounts(container, &files, &options, err) < 0 ||
+            mount_plan_check(&files, root->path, err) < 0 ||
+            mount_plan_check(&options, root->path, err) < 0)
                 return -1;
-        if (mount_plan_apply(&plan, root, INT_MIN, PASS_LAST_BEFORE_HOOKS, container->report, err) <
-                    0 ||
-            run_hooks(container, err) < 0 ||
-            mount_plan_apply(&plan, root, PASS_LAST_BEFORE_HOOKS + 1, INT_MAX, container->report,
+        if (open_hooks(container, err) < 0 || build_environment(container, err) < 0)
+                return -1;
+        if (mount_plan_apply(&files, root, INT_MIN, PASS_LAST_BEFORE_HOOKS, container->report,
+                             err) < 0 ||
+            mount_plan_apply(&options, root, INT_MIN, PASS_LAST_BEFORE_HOOKS, container->report,
                              err) < 0)
                 return -1;
+        if (run_hooks(container, err) < 0 || mount_rest(container, &files, &options, err) < 0 ||
+            take_rc(container, err) < 0)
+                return -1;
+        hooks_close(TAKE_PTR(container->hooks));
         mark_started(container);
         if (!container->config->rootfs_writable && rootfs_make_read_only(container, err) < 0)
                 return -1;
@@ -136,9 +154,13 @@ static int enter_namespaces(struct container *container, int *ret_status, struct
 {
         auto_image_start struct image_start image = IMAGE_START_INIT;
         bool is_image = container->start->image;
+        bool needs_directory =
+                is_image || (container->hooks && hooks_have_programs(container->hooks));
         int result = 0;
 
         if (is_image && image_open(&image, container, err) < 0)
+                return -1;
+        if (needs_directory && runtime_directory_make(container->config, err) < 0)
                 return -1;
         if (container->user_namespace && namespace_enter_user(container, err) < 0)
                 return -1;
@@ -149,6 +171,8 @@ static int enter_namespaces(struct container *container, int *ret_status, struct
         if (result != 0)
                 return result;
         if (namespace_enter_others(container, err) < 0)
+                return -1;
+        if (needs_directory && runtime_directory_mount(container->config, err) < 0)
                 return -1;
         if (!is_image)
                 return rootfs_mount_directory(container, err);
@@ -165,7 +189,8 @@ int runtime_start(const struct runtime_start *start, const struct config *config
         int result;
 
         identity_init(&container);
-        if (warn_of_missing_features(&container, err) < 0 || prepare_rc(&container, err) < 0)
+        container.hooks = hooks_find(config, start->conf, err);
+        if (!container.hooks || prepare_rc(&container, err) < 0)
                 return -1;
         result = enter_namespaces(&container, ret_status, err);
         if (result != 0)

@@ -8,7 +8,6 @@
 
 #include "util/io.h"
 #include "util/path.h"
-#include "util/strlist.h"
 
 static bool has_suffix(const char *name, const char *suffix)
 {
@@ -24,8 +23,7 @@ static bool is_regular_file(int dir_fd, const char *name)
         return fstatat(dir_fd, name, &st, 0) == 0 && S_ISREG(st.st_mode);
 }
 
-static int list_files(const char *dir, const char *suffix, struct strlist *names,
-                      struct error *err)
+int dropin_list(const char *dir, const char *suffix, struct strlist *names, struct error *err)
 {
         auto_closedir DIR *stream = opendir(dir);
         struct dirent *entry;
@@ -50,7 +48,7 @@ int dropin_for_each(const char *dir, const char *suffix, size_t limit,
 {
         auto_strlist struct strlist names = STRLIST_INIT;
 
-        if (list_files(dir, suffix, &names, err) < 0)
+        if (dropin_list(dir, suffix, &names, err) < 0)
                 return -1;
         for (size_t i = 0; i < names.count; i++) {
                 auto_strbuf struct strbuf text = STRBUF_INIT;

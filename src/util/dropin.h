@@ -1,16 +1,22 @@
 /*
  * Drop-in directories: the files DIR/ *SUFFIX in the order of the C locale, as
- * enroot.conf.d, environ.d and mounts.d are read.
+ * enroot.conf.d, environ.d, mounts.d and hooks.d are read.
  */
 #pragma once
 
 #include <stddef.h>
 
 #include "util/error.h"
+#include "util/strlist.h"
 
 /*
- * Call visit with path and content of each regular file (links followed) whose name
- * ends in suffix; hidden ones are left out. A missing directory has none.
+ * Append the names of the regular files (links followed) that end in suffix, sorted;
+ * hidden ones are left out. A missing directory has none. Returns 0, or -1 with *err.
+ */
+int dropin_list(const char *dir, const char *suffix, struct strlist *names, struct error *err);
+
+/*
+ * Call visit with path and content of each of these files.
  *
  * limit  largest file accepted, in bytes
  *

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import platform
+import re
 import subprocess
 import tarfile
 
@@ -271,6 +272,16 @@ class Library:
             "Entrypoint": ["/app/tool", "first word", "it's"], "Cmd": ["default", "$HOME"],
             "WorkingDir": "/app/work dir", "Volumes": {"/data": {}, "/more/data": {}},
             "Labels": {"maintainer": "someone", "lines": "one\ntouch /tmp/label\n"}})
+
+    def make_window(self, path):
+        """A client of an X server, with the libraries that it needs."""
+        shown = subprocess.run(["ldd", "/usr/bin/xdpyinfo"], stdout=subprocess.PIPE,
+                               check=True).stdout.decode()
+        tar = busybox_root().directory("lib64")
+        for name in ["/usr/bin/xdpyinfo"] + re.findall(r"(/\S+) \(", shown):
+            with open(name, "rb") as file:
+                tar.file(name.lstrip("/"), file.read(), mode=0o755)
+        layout(path, [tar], {"Env": ["PATH=/usr/bin:/bin"]})
 
     def make_debian(self, path):
         """A Debian (or Ubuntu) root of three layers; the upper ones delete and change much."""

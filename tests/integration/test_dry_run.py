@@ -59,8 +59,8 @@ class TestDryRun(SettingsCase):
         for target in self.targets():
             hooks = section(self.plan(target), "hooks")
             self.assertEqual([line for line in hooks if line.startswith("10-")],
-                             ["10-aptfix", "10-cgroups", "10-devices", "10-home", "10-localtime",
-                              "10-shadow"])
+                             ["10-aptfix.sh", "10-cgroups.sh", "10-devices.sh", "10-home.sh",
+                              "10-localtime.sh", "10-shadow.sh"])
             self.assertTrue([line for line in hooks if line.startswith("write /etc/passwd (")])
             self.assertIn("make directory %s from /etc/skel" % self.user.home, hooks)
             hooks = section(self.plan(target, env={"ENROOT_RESTRICT_DEV": "yes",

@@ -344,15 +344,86 @@ static void test_unreadable(void **state)
         expect_failure(ENVIRONMENT("HOME=/h"), "enroot.conf", "directory");
 }
 
+/* ---- start configurations ---- */
+
+static void test_directives(void **state)
+{
+        static const char text[] = "#! /usr/bin/env -S enroot batch\n"
+                                   "#ENROOT_ROOTFS=${HOME}/x.sqsh\n"
+                                   "# \t ENROOT_REMAP_ROOT y\n"
+                                   " #ENROOT_MOUNT_HOME=y\n" /* not at the start of the line */
+                                   "##ENROOT_RESTRICT_DEV=y\n"
+                                   "#NVIDIA_VISIBLE_DEVICES=all\n"
+                                   "#enroot ENROOT_SUBIDS=y\n"
+                                   "mounts() { :; }\n"
+                                   "#ENROOT_MAX_PROCESSORS=3\n"
+                                   "#ENROOT_LOGIN_SHELL=no";
+        auto_config struct config config;
+        struct error err = ERROR_INIT;
+
+        (void)state;
+        load(&config, ENVIRONMENT("HOME=/h", "ENROOT_MAX_PROCESSORS=7", "ENROOT_REMAP_ROOT=no"));
+        assert_false(config.remap_root);
+        assert_int_equal(config_add_directives(&config, "c.sh", text, sizeof(text) - 1, &err), 0);
+        assert_true(config.remap_root);
+        assert_false(config.mount_home || config.restrict_dev || config.subids);
+        assert_false(config.login_shell);
+        assert_int_equal(config.max_processors, 3);
+        assert_string_equal(env_get(&config.environment, "ENROOT_ROOTFS"), "/h/x.sqsh");
+        assert_string_equal(env_get(&config.environment, "ENROOT_REMAP_ROOT"), "y");
+        assert_null(env_get(&config.environment, "ENROOT_LOGIN_SHELL"));
+        assert_null(env_get(&config.environment, "NVIDIA_VISIBLE_DEVICES"));
+}
+
+static void test_bad_directives(void **state)
+{
+        static const char *const texts[] = { "\n#ENROOT_ \n\n#ENROOT_DATA_PATH=$(\n",
+                                             "#\n\n\n#ENROOT_TEMP_PATH=\"x\n" };
+
+        (void)state;
+        for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+                auto_config struct config config;
+                struct error err = ERROR_INIT;
+
+                load(&config, ENVIRONMENT("HOME=/h"));
+                assert_int_equal(
+                        config_add_directives(&config, "c.sh", texts[i], strlen(texts[i]), &err),
+                        -1);
+                assert_non_null(strstr(err.message, "c.sh:4: "));
+        }
+}
+
+/* Programs are told what the options have changed in the members. */
+static void test_copied_environment(void **state)
+{
+        auto_config struct config config;
+        auto_strlist struct strlist copy = STRLIST_INIT;
+        struct error err = ERROR_INIT;
+
+        (void)state;
+        load(&config, ENVIRONMENT("HOME=/h", "ENROOT_MOUNT_HOME=on"));
+        config.remap_root = true;
+        config.login_shell = false;
+        assert_int_equal(config_copy_environment(&config, &copy, &err), 0);
+        assert_string_equal(env_get(&copy, "ENROOT_REMAP_ROOT"), "yes");
+        assert_string_equal(env_get(&copy, "ENROOT_MOUNT_HOME"), "on");
+        assert_null(env_get(&copy, "ENROOT_LOGIN_SHELL"));
+        assert_null(env_get(&copy, "ENROOT_RESTRICT_DEV"));
+        assert_string_equal(env_get(&copy, "HOME"), "/h");
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                TEST(test_defaults),    TEST(test_xdg),        TEST(test_home_from_passwd),
-                TEST(test_site_file),   TEST(test_grammar),    TEST(test_precedence),
-                TEST(test_false_words), TEST(test_numbers),    TEST(test_relative_paths),
-                TEST(test_errors),      TEST(test_unreadable),
+                TEST(test_defaults),         TEST(test_xdg),
+                TEST(test_home_from_passwd), TEST(test_site_file),
+                TEST(test_grammar),          TEST(test_precedence),
+                TEST(test_false_words),      TEST(test_numbers),
+                TEST(test_relative_paths),   TEST(test_errors),
+                TEST(test_unreadable),       TEST(test_directives),
+                TEST(test_bad_directives),   TEST(test_copied_environment),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -127,6 +127,8 @@ static void test_text(void **state)
         assert_list(&env,
                     LIST("Z=0", "A=last", "B=two words ", "C=quoted", "D=q\"q", "E=\"open", "F=\"",
                          "G=a\" and \"b", "H=", "I=h", "J='q'", "K=x\nENROOT_Y=1\nL=2"));
+        assert_int_equal(env_add_text(&env, "A=\"${HOST}\"", 11, NULL, &err), 0);
+        assert_string_equal(env_get(&env, "A"), "${HOST}");
 }
 
 static void test_too_many_variables(void **state)

@@ -41,19 +41,25 @@ static void count_warning(struct report *report, enum report_level level, const 
 
 static struct report report = { .message = count_warning };
 static struct hook_context context;
+static struct hooks *hooks;
 static struct mount_root root;
 static struct root_view view;
 
 /* scratch/root is the rootfs, scratch/host what must not be touched. */
 static int set_up(void **state)
 {
+        struct error err = ERROR_INIT;
+
         (void)state;
         strcpy(scratch + strlen(scratch) - 6, "XXXXXX");
         if (!mkdtemp(scratch) || chdir(scratch) < 0 || mkdir("root", 0755) < 0 ||
             mkdir("root/etc", 0755) < 0 || mkdir("host", 0755) < 0)
                 return -1;
         (void)snprintf(root_path, sizeof(root_path), "%s/root", scratch);
-        configuration = (struct config){ .sysconf_path = "/nonexistent" };
+        configuration = (struct config){
+                .sysconf_path = "/nonexistent",
+                .config_path = "/nonexistent",
+        };
         root = (struct mount_root){
                 .fd = open("root", O_PATH | O_DIRECTORY | O_CLOEXEC),
                 .path = root_path,
@@ -71,7 +77,8 @@ static int set_up(void **state)
                 .report = &report,
         };
         warnings = 0;
-        if (strlist_append(&configuration.environment, "USER=tester") < 0 ||
+        hooks = hooks_find(&configuration, NULL, &err);
+        if (!hooks || strlist_append(&configuration.environment, "USER=tester") < 0 ||
             strlist_append(&configuration.environment, "HOME=/home/tester") < 0 ||
             strlist_append(&configuration.environment, "SHELL=/bin/zsh") < 0)
                 return -1;
@@ -83,6 +90,7 @@ static int tear_down(void **state)
         struct error err = ERROR_INIT;
 
         (void)state;
+        hooks_close(hooks);
         (void)close(root.fd);
         strlist_release(&configuration.environment);
         strlist_release(&environment);
@@ -430,7 +438,7 @@ static int start_once(int gate)
 
         if (read(gate, &byte, 1) != 0)
                 return 1;
-        if (hooks_for_each_builtin(&context, apply_plan, NULL, &err) < 0) {
+        if (hooks_for_each(hooks, &context, apply_plan, NULL, &err) < 0) {
                 print_error("%s\n", err.message);
                 return 1;
         }
@@ -574,12 +582,12 @@ static void test_hooks_are_planned_again(void **state)
         int visits = 0;
 
         (void)state;
-        assert_int_equal(hooks_for_each_builtin(&context, fail_again, &visits, &err), -1);
+        assert_int_equal(hooks_for_each(hooks, &context, fail_again, &visits, &err), -1);
         assert_int_equal(visits, 3);
         assert_int_equal(err.code, ENOSPC);
         assert_non_null(strstr(err.message, "10-aptfix"));
         visits = 3;
-        assert_int_equal(hooks_for_each_builtin(&context, fail_again, &visits, &err), -1);
+        assert_int_equal(hooks_for_each(hooks, &context, fail_again, &visits, &err), -1);
         assert_int_equal(err.code, EAGAIN);
         assert_true(visits < 100);
 }
@@ -607,15 +615,6 @@ static void test_changed_root(void **state)
         assert_content("root/etc/file", "old");
         assert_int_equal(change_list_print(&list, "  ", &printed), 0);
         assert_string_equal(printed.data, "  write /etc/file (5 bytes)\n  link /a to b\n");
-}
-
-static void test_is_builtin(void **state)
-{
-        (void)state;
-        assert_true(hooks_is_builtin("10-shadow.sh"));
-        assert_false(hooks_is_builtin("10-shadow"));
-        assert_false(hooks_is_builtin("10-shadowy.sh"));
-        assert_false(hooks_is_builtin("50-site.sh"));
 }
 
 static void test_root_file(void **state)
@@ -658,7 +657,6 @@ int main(void)
                 cmocka_unit_test(test_account_find),
                 cmocka_unit_test(test_login_setting),
                 cmocka_unit_test(test_shadow_merge),
-                cmocka_unit_test(test_is_builtin),
                 WITH_ROOT(test_cgroups),
                 WITH_ROOT(test_shadow_writes_once),
                 WITH_ROOT(test_shadow_links_stay_inside),

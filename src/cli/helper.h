@@ -1,0 +1,27 @@
+/*
+ * The other names of the program, which scripts of sites call: enroot-mount and its like.
+ * Each has a file of its own, helper_NAME.c; helpers.c lists them.
+ */
+#pragma once
+
+#include "cli/options.h"
+#include "util/report.h"
+
+struct helper {
+        const char *name;  /* the program's, "enroot-mount" */
+        const char *words; /* how the help names what follows the options */
+        const char *summary;
+        const struct option *options; /* also when words may follow that look like options */
+        int least;                    /* number of words */
+
+        /* words: the NULL-terminated rest of the command line. 0, or -1 with *err. */
+        int (*run)(char **words, char **environment, struct report *report, struct error *err);
+};
+
+extern const struct helper helper_mount, helper_switchroot;
+
+/* The helper that a program was called as (argv[0], with or without a path), or NULL. */
+const struct helper *helper_find(const char *program);
+
+/* Run it. Returns the exit status. */
+int helper_main(const struct helper *helper, int argc, char **argv, char **environment);
