@@ -205,9 +205,12 @@ int runtime_start(const struct runtime_start *start, const struct config *config
 
 int runtime_try(const struct runtime_start *start, const struct config *config, struct error *err)
 {
-        auto_container struct container container = CONTAINER_INIT(start, config, NULL);
+        /* This process goes on itself: no other one takes its place in a pid namespace. */
+        struct config here = *config;
+        auto_container struct container container = CONTAINER_INIT(start, &here, NULL);
         int status;
 
+        here.unshare_pid = false;
         identity_init(&container);
         if (enter_namespaces(&container, &status, err) < 0)
                 return -1;

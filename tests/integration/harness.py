@@ -192,6 +192,17 @@ class Case(unittest.TestCase):
             time.sleep(0.02)
         return user.processes()
 
+    def wait_for_program(self, name, seconds=20):
+        """Until a process of the user has become a program: the shell before it is gone."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for pid in self.user.processes():
+                with contextlib.suppress(OSError), open("/proc/%d/comm" % pid) as file:
+                    if file.read() == name + "\n":
+                        return
+            time.sleep(0.02)
+        self.fail("no %s runs" % name)
+
     # ---- running ----
 
     def start(self, *argv, user=None, env=None, cwd=None, **options):

@@ -291,6 +291,11 @@ class Library:
         # /tmp of the machine may be too small, or forbid programs and devices.
         self.world.on_host_network(
             ["mmdebstrap", "--quiet", "--variant=minbase", "--include=adduser,perl",
+             # For tests that install a package with a user of its own, without a network.
+             "--customize-hook=mkdir -p \"$1\"/srv/debs/partial; "
+             "chroot \"$1\" apt-get -q -y --no-install-recommends "
+             "--download-only -o Dir::Cache::archives=/srv/debs install openssh-server >/dev/null",
+             "--customize-hook=rm -rf \"$1\"/srv/debs/partial \"$1\"/srv/debs/lock",
              release["VERSION_CODENAME"].strip('"'), tar],
             env={**os.environ, "TMPDIR": self.world.work})
         image = Layout(path)
