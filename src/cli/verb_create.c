@@ -2,13 +2,15 @@
 
 static struct {
         const char *name;
-        bool force, subids;
+        bool force, lazy, subids;
 } values;
 
 static const struct option options[] = {
         { 'n', "name", "NAME", "Name of the container (defaults to \"IMAGE\")", OPTION_TEXT,
           &values.name },
         { 'f', "force", NULL, "Replace an existing container", OPTION_FLAG, &values.force },
+        { 0, "lazy", NULL, "Refer to the image, which has to stay, instead of extracting it",
+          OPTION_FLAG, &values.lazy },
         { 0, "subids", NULL, "Keep the image's owners, as the user's subordinate ids", OPTION_FLAG,
           &values.subids },
         HELP_OPTION,
@@ -23,7 +25,11 @@ static void configure(struct config *config)
 
 static int run(const struct command_context *context, char **words, struct error *err)
 {
-        struct create_arguments arguments = { .image = words[0], .name = values.name };
+        struct create_arguments arguments = {
+                .image = words[0],
+                .name = values.name,
+                .lazy = values.lazy,
+        };
 
         return command_create(context, &arguments, err);
 }

@@ -54,6 +54,7 @@ int command_load(const struct command_context *context, const struct load_argume
 struct create_arguments {
         const char *image;
         const char *name; /* NULL: named after the image file */
+        bool lazy;        /* refer to the image instead of extracting it */
 };
 
 /* Make a container directory from an image file; an existing one only falls with force_override. */

@@ -2,7 +2,8 @@
  * A container on its way: a directory of ENROOT_DATA_PATH that gets its name when it is
  * complete. Private to commands/.
  *
- * Until then it has a temporary name and is locked. A run that was killed leaves such a
+ * Until then it has a temporary name and is locked. (The directory of a lazy one keeps that
+ * name, and a link to it is made: place.h.) A run that was killed leaves such a
  * directory without a lock, which the next one removes.
  */
 #pragma once
@@ -13,7 +14,8 @@
 struct new_container {
         const struct config *config;
         const char *name; /* borrowed */
-        int data_fd;      /* ENROOT_DATA_PATH */
+        bool lazy;
+        int data_fd; /* ENROOT_DATA_PATH */
         struct temp_dir dir;
 };
 
@@ -23,7 +25,7 @@ struct new_container {
         }
 
 /*
- * Begin a container of that name. An existing one is an error (EEXIST) unless the
+ * Begin a container of that name; container->lazy says of which kind. An existing one is an error (EEXIST) unless the
  * configuration has force_override. Returns 0, or -1 with *err.
  */
 int new_container_begin(struct new_container *container, const struct config *config,

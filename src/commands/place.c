@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "commands/container.h"
 #include "squashfs/squashfs.h"
@@ -109,4 +110,52 @@ int place_open_image(const struct place *place, struct error *err)
                 return explain_image(place, err);
         }
         return TAKE_FD(fd);
+}
+
+int place_remove(const struct config *config, int data_fd, const char *name, struct error *err)
+{
+        auto_free char *target = place_lazy_target(data_fd, name);
+
+        /* Without its name, what is left of the rest is removed by the next create. */
+        if (target && unlinkat(data_fd, name, 0) < 0)
+                return error_errno(err, "remove %s", name);
+        return container_remove_tree(config, data_fd, target ? target : name, err);
+}
+
+bool place_is_used(const char *data_path, int data_fd, const char *hidden)
+{
+        auto_closedir DIR *dir = opendir(data_path);
+        const struct dirent *entry;
+
+        while (dir && (entry = readdir(dir))) {
+                auto_free char *target = NULL;
+
+                if (*entry->d_name != '.')
+                        target = place_lazy_target(data_fd, entry->d_name);
+                if (target && strcmp(target, hidden) == 0)
+                        return true;
+        }
+        return !dir;
+}
+
+int place_is_image(const char *target, struct error *err)
+{
+        auto_close int fd = -1;
+        struct stat st;
+        int image;
+
+        if (stat(target, &st) < 0)
+                return strchr(target, '/') ? error_errno(err, "image file %s", target) : 0;
+        if (!S_ISREG(st.st_mode))
+                return 0;
+        fd = open(target, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return error_errno(err, "%s", target);
+        image = squashfs_probe(fd, err);
+        if (image < 0)
+                return error_prefix(err, "%s", target);
+        /* A file that happens to have a container's name does not hide the container. */
+        if (!image && strchr(target, '/'))
+                return error_set(err, EINVAL, "%s is not a squashfs image", target);
+        return image;
 }

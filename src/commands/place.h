@@ -51,7 +51,22 @@ void place_release(struct place *place);
 int place_open_image(const struct place *place, struct error *err);
 
 /*
+ * Remove a container, or what is left of one under a temporary name, with the changes of a
+ * lazy one (container_remove_tree). Returns 0, or -1 with *err.
+ */
+int place_remove(const struct config *config, int data_fd, const char *name, struct error *err);
+
+/* Whether some container is the hidden directory of that name. */
+bool place_is_used(const char *data_path, int data_fd, const char *hidden);
+
+/*
  * The target of a link that is a lazy container's name: malloc'd, NULL for anything else
  * and without memory.
  */
 char *place_lazy_target(int data_fd, const char *name);
+
+/*
+ * Whether a word that names an image file or a container is that of an image: 1, 0, or -1
+ * with *err for a file that is something else.
+ */
+int place_is_image(const char *target, struct error *err);

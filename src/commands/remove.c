@@ -6,16 +6,18 @@
 #include <sys/stat.h>
 
 #include "commands/container.h"
+#include "commands/place.h"
 #include "runtime/runtime.h"
 #include "util/strbuf.h"
 
 static int check_exists(const char *data_path, int data_fd, const char *name, struct error *err)
 {
+        auto_free char *lazy = place_lazy_target(data_fd, name);
         struct stat st;
 
         if (container_check_name(name, err) < 0)
                 return -1;
-        if (fstatat(data_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
+        if (fstatat(data_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !(S_ISDIR(st.st_mode) || lazy))
                 return error_set(err, ENOENT, "no such container: %s (in %s)", name, data_path);
         return 0;
 }
@@ -66,7 +68,7 @@ int command_remove(const struct command_context *context, char *const *names,
                         return -1;
         for (char *const *name = names; *name; name++)
                 if ((config->force_override || is_confirmed(config->data_path, *name, confirm)) &&
-                    container_remove_tree(config, data_fd, *name, err) < 0)
+                    place_remove(config, data_fd, *name, err) < 0)
                         return -1;
         return 0;
 }

@@ -1,43 +1,17 @@
 #include "commands/commands.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "commands/container.h"
+#include "commands/place.h"
 #include "runtime/runtime.h"
-#include "squashfs/squashfs.h"
 #include "util/path.h"
-
-/* Whether the target is an image file: 1, 0, or -1 with *err for a file that is something else. */
-static int is_image(const char *target, struct error *err)
-{
-        auto_close int fd = -1;
-        struct stat st;
-        int image;
-
-        if (stat(target, &st) < 0)
-                return strchr(target, '/') ? error_errno(err, "image file %s", target) : 0;
-        if (!S_ISREG(st.st_mode))
-                return 0;
-        fd = open(target, O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-                return error_errno(err, "%s", target);
-        image = squashfs_probe(fd, err);
-        if (image < 0)
-                return error_prefix(err, "%s", target);
-        /* A file that happens to have a container's name does not hide the container. */
-        if (!image && strchr(target, '/'))
-                return error_set(err, EINVAL, "%s is not a squashfs image", target);
-        return image;
-}
 
 /* What the target turned out to be. Owns what start borrows. */
 struct choice {
         struct runtime_start start;
         char *rootfs, *overlay_dir, *conf;
+        struct place place; /* of a container */
 };
 
 static void choice_release(struct choice *choice)
@@ -45,6 +19,7 @@ static void choice_release(struct choice *choice)
         free(choice->rootfs);
         free(choice->overlay_dir);
         free(choice->conf);
+        place_release(&choice->place);
 }
 
 /* An image file, and where its changes go. */
@@ -70,29 +45,44 @@ static int choose_image(const struct command_context *context,
         return 0;
 }
 
+/* A lazy container is a start of its image whose changes are kept. */
+static int choose_lazy(struct choice *choice, struct error *err)
+{
+        struct place *place = &choice->place;
+        auto_close int image_fd = place_open_image(place, err);
+
+        if (image_fd < 0)
+                return -1;
+        choice->start.image = true;
+        choice->start.shown_as = place->path;
+        choice->start.overlay.dir = place->layers;
+        choice->rootfs = TAKE_PTR(place->image);
+        return 0;
+}
+
 static int choose_container(const struct command_context *context,
                             const struct start_arguments *arguments, struct choice *choice,
                             struct error *err)
 {
-        const char *name = arguments->target, *data_path = context->config->data_path;
-        struct stat st;
+        const char *name = arguments->target;
+        struct place *place = &choice->place;
 
-        if (container_check_name(name, err) < 0)
-                return -1;
-        choice->rootfs = path_join(data_path, name);
-        if (!choice->rootfs)
-                return error_no_memory(err);
-        if (stat(choice->rootfs, &st) < 0 || !S_ISDIR(st.st_mode))
-                return error_set(err, ENOENT,
-                                 "no such container or image file: %s (\"enroot list\" shows the "
-                                 "containers in %s)",
-                                 name, data_path);
+        if (place_find(place, context->config, name, err) < 0)
+                return err->code != ENOENT || place->lazy
+                               ? -1
+                               : error_set(err, ENOENT,
+                                           "no such container or image file: %s (\"enroot list\" "
+                                           "shows the containers in %s)",
+                                           name, context->config->data_path);
         if (arguments->overlay)
                 return error_set(err, EINVAL,
                                  "--overlay %s: only an image file has an overlay; the container "
                                  "%s is changed itself",
                                  arguments->overlay, name);
-        return 0;
+        if (place->lazy)
+                return choose_lazy(choice, err);
+        choice->rootfs = strdup(place->path);
+        return choice->rootfs ? 0 : error_no_memory(err);
 }
 
 static int print_plan(const struct command_context *context, const struct runtime_start *start,
@@ -115,8 +105,9 @@ int command_start(const struct command_context *context, const struct start_argu
                         .env = arguments->env,
                         .command = arguments->command,
                 },
+                .place = PLACE_INIT,
         };
-        int image = is_image(arguments->target, err);
+        int image = place_is_image(arguments->target, err);
 
         if (image < 0 || (image ? choose_image(context, arguments, &choice, err)
                                 : choose_container(context, arguments, &choice, err)) < 0)

@@ -78,10 +78,11 @@ int mount_at(const char *source, const char *target, const char *type, uint64_t 
  */
 static char *mount_source(const struct container *container)
 {
+        const struct runtime_start *start = container->start;
+        const char *path = start->shown_as ? start->shown_as : start->rootfs;
         char *source;
 
-        return asprintf(&source, ROOT_MOUNT_SOURCE "%s", container->start->rootfs) < 0 ? NULL
-                                                                                       : source;
+        return asprintf(&source, ROOT_MOUNT_SOURCE "%s", path) < 0 ? NULL : source;
 }
 
 /* ---- the root ---- */

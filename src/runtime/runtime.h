@@ -33,6 +33,7 @@ int runtime_overlay_parse(const char *word, struct runtime_overlay *ret, struct 
 struct runtime_start {
         const char *rootfs; /* absolute path of a container's directory, or of an image file */
         bool image;         /* rootfs is an image file: mount it */
+        const char *shown_as; /* path that list and exec know it by; NULL: rootfs */
         struct runtime_overlay overlay; /* of an image */
         const char *rc;     /* --rc: script that replaces /etc/rc, or NULL */
         bool no_rc;         /* run the command itself, whatever the image's /etc/rc is */
