@@ -119,13 +119,6 @@ int image_mount(struct image_start *start, struct container *container, struct e
 int mount_at(const char *source, const char *target, const char *type, uint64_t flags,
              const char *data, struct error *err);
 
-/*
- * For struct mount_root: mount an image file as a mount plan wants it. context is the
- * container. Returns 0, or -1 with *err.
- */
-int image_mount_data(const void *context, const struct mount_entry *entry, const char *source,
-                     int target_fd, struct error *err);
-
 /* ---- writable.c: where the changes to an image go ---- */
 
 /*

@@ -208,15 +208,16 @@ int image_mount(struct image_start *start, struct container *container, struct e
 
 /* ---- images as mounts ---- */
 
-int image_mount_data(const void *context, const struct mount_entry *entry, const char *source,
-                     int target_fd, struct error *err)
+int runtime_mount_image(const void *context, const struct mount_entry *entry, const char *source,
+                        int target_fd, struct error *err)
 {
-        const struct container *container = context;
+        const struct identity own = { .uid = geteuid(), .gid = getegid() };
+        const struct identity *identity = context ? context : &own;
         auto_image_server struct image_server server = IMAGE_SERVER_INIT;
 
         if (image_server_open(&server, source, err) < 0 ||
-            image_server_start(&server, &container->identity, -1, true, err) < 0)
+            image_server_start(&server, identity, -1, true, err) < 0)
                 return -1;
-        return image_server_mount(&server, &container->identity, entry->source, target_fd,
-                                  entry->attr_set, err);
+        return image_server_mount(&server, identity, entry->source, target_fd, entry->attr_set,
+                                  err);
 }

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "config/config.h"
+#include "mount/mount.h"
 #include "util/error.h"
 #include "util/report.h"
 #include "util/strbuf.h"
@@ -61,6 +62,14 @@ int runtime_start(const struct runtime_start *start, const struct config *config
  */
 int runtime_try(const struct runtime_start *start, const struct config *config,
                 struct error *err);
+
+/*
+ * For struct mount_root: mount the image file of an entry, from inside a container's user
+ * and mount namespaces. context is the struct identity of a start; NULL: the files are
+ * this process's user's. Returns 0, or -1 with *err.
+ */
+int runtime_mount_image(const void *context, const struct mount_entry *entry, const char *source,
+                        int target_fd, struct error *err);
 
 /*
  * Append to *text what a start would do: rootfs, namespaces and ids, mounts with their

@@ -107,8 +107,8 @@ static int assemble(struct container *container, struct error *err)
         const struct mount_root *root = &container->root;
 
         container->view = root_view_directory(root->fd);
-        container->root.mount_image = image_mount_data;
-        container->root.image_context = container;
+        container->root.mount_image = runtime_mount_image;
+        container->root.image_context = &container->identity;
         /* Mistakes are better found before anything is done. */
         if (prepare_mounts(container, &files, &options, err) < 0 ||
             mount_plan_check(&files, root->path, err) < 0 ||
