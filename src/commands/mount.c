@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "mount/mount.h"
+#include "runtime/runtime.h"
 #include "util/io.h"
 
 static int read_fstab(const char *file, struct strbuf *text, struct error *err)
@@ -19,7 +20,11 @@ int command_mount(const char *root, int pass, char *const *files, struct report 
 {
         auto_free char *path = realpath(root, NULL);
         auto_close int fd = path ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
-        struct mount_root mount_root = { .fd = fd, .path = path };
+        struct mount_root mount_root = {
+                .fd = fd,
+                .path = path,
+                .mount_image = runtime_mount_image,
+        };
 
         if (fd < 0)
                 return error_errno(err, "--root %s", root);

@@ -462,13 +462,15 @@ static int prefix_entry(const struct mount_entry *entry, struct error *err)
         return entry->origin ? error_prefix(err, "%s", entry->origin) : -1;
 }
 
-int mount_plan_check(const struct mount_plan *plan, const char *root_path, struct error *err)
+int mount_plan_check(const struct mount_plan *plan, const char *root_path, int first, int last,
+                     struct error *err)
 {
         for (size_t i = 0; i < plan->count; i++) {
                 const struct mount_entry *entry = &plan->entries[i];
                 bool has_path = (entry->bind && !entry->remount) || entry->move || entry->image;
 
-                if (!has_path || entry->nofail || !entry->source ||
+                if (entry->pass < first || entry->pass > last || !has_path || entry->nofail ||
+                    !entry->source ||
                     path_below(entry->source, root_path) || access(entry->source, F_OK) == 0)
                         continue;
                 error_errno(err, "source");

@@ -117,11 +117,12 @@ struct mount_root {
 };
 
 /*
- * Look whether every source is there, before anything is mounted: what an entry binds or
- * moves, and image files, unless it is nofail or lies below root_path (NULL: nothing does), where earlier
+ * Look whether every source is there, before anything is mounted, of the entries whose pass
+ * is between first and last: what an entry binds or moves, and image files, unless it is nofail or lies below root_path (NULL: nothing does), where earlier
  * entries may make it. Returns 0, or -1 with *err naming source, target and origin.
  */
-int mount_plan_check(const struct mount_plan *plan, const char *root_path, struct error *err);
+int mount_plan_check(const struct mount_plan *plan, const char *root_path, int first, int last,
+                     struct error *err);
 
 /*
  * Carry out the entries of a plan whose pass is between first and last, in order.

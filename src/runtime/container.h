@@ -186,6 +186,12 @@ int prepare_environment_options(struct container *container, struct error *err);
 int prepare_mounts(const struct container *container, struct mount_plan *plan,
                    struct mount_plan *options, struct error *err);
 
+/*
+ * The last fs_passno whose sources can be looked for before the hooks run: programs may
+ * make what is mounted after them.
+ */
+int prepare_last_known_pass(const struct container *container);
+
 /* The hooks' look at the container. */
 struct hook_context prepare_hooks(struct container *container);
 

@@ -181,7 +181,8 @@ static int print_plan(struct dry_run *run, struct error *err)
         print_mounts(&run->mounts, PASS_LAST_BEFORE_HOOKS + 1, INT_MAX, "  ", run->text);
         if (print_command(run, err) < 0)
                 return -1;
-        return mount_plan_check(&run->mounts, container->root.path, err);
+        return mount_plan_check(&run->mounts, container->root.path, INT_MIN,
+                                prepare_last_known_pass(container), err);
 }
 
 int runtime_print_plan(const struct runtime_start *start, const struct config *config,

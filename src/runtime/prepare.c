@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -182,6 +183,11 @@ int prepare_mounts(const struct container *container, struct mount_plan *plan,
         if (mount_plan_sort(plan) < 0 || mount_plan_sort(options) < 0)
                 return error_no_memory(err);
         return 0;
+}
+
+int prepare_last_known_pass(const struct container *container)
+{
+        return hooks_have_programs(container->hooks) ? PASS_LAST_BEFORE_HOOKS : INT_MAX;
 }
 
 struct hook_context prepare_hooks(struct container *container)

@@ -56,6 +56,10 @@ static int mount_rest(struct container *container, struct mount_plan *files,
                 return -1;
         if (mount_plan_take(files, options) < 0 || mount_plan_sort(files) < 0)
                 return error_no_memory(err);
+        if (prepare_last_known_pass(container) < INT_MAX &&
+            mount_plan_check(files, container->root.path, PASS_LAST_BEFORE_HOOKS + 1, INT_MAX,
+                             err) < 0)
+                return -1;
         return mount_plan_apply(files, &container->root, PASS_LAST_BEFORE_HOOKS + 1, INT_MAX,
                                 container->report, err);
 }
@@ -105,14 +109,15 @@ static int assemble(struct container *container, struct error *err)
 {
         auto_mount_plan struct mount_plan files = MOUNT_PLAN_INIT, options = MOUNT_PLAN_INIT;
         const struct mount_root *root = &container->root;
+        int known = prepare_last_known_pass(container);
 
         container->view = root_view_directory(root->fd);
         container->root.mount_image = runtime_mount_image;
         container->root.image_context = &container->identity;
         /* Mistakes are better found before anything is done. */
         if (prepare_mounts(container, &files, &options, err) < 0 ||
-            mount_plan_check(&files, root->path, err) < 0 ||
-            mount_plan_check(&options, root->path, err) < 0)
+            mount_plan_check(&files, root->path, INT_MIN, known, err) < 0 ||
+            mount_plan_check(&options, root->path, INT_MIN, known, err) < 0)
                 return -1;
         if (open_hooks(container, err) < 0 || build_environment(container, err) < 0)
                 return -1;

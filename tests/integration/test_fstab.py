@@ -201,6 +201,23 @@ class TestChecks(FstabCase):
                          says="--mount|/nosuch/source:/mnt: mount /nosuch/source at /mnt: source")
         self.assertFalse(os.path.exists(self.data_path("alpine/made")))
 
+    def test_a_hook_may_make_the_source_of_a_later_mount(self):
+        place = self.user.work + "/made/by/hook"
+        self.user_file("hooks.d/50-make.sh", "#!/bin/sh\nmkdir -p %s\n" % place, mode=0o755)
+        for target in self.targets():
+            self.output("-m", place + ":/mnt", target, "true")
+            subprocess.run(["rm", "-r", self.user.work + "/made"], check=True)
+            # What the hook does not make is missed before the first of its mounts.
+            self.refused("start", "-m", "tmpfs:/opt/new:tmpfs:x-create=dir", "-m", "/nosuch:/mnt",
+                         target, "true", says="mount /nosuch at /mnt: source")
+            self.assertFalse(os.path.exists(self.data_path("alpine/opt/new")))
+            # The earlier ones are missed before the hook runs.
+            subprocess.run(["rm", "-r", self.user.work + "/made"], check=True)
+            self.fstab("/nosuch /mnt none bind 0 -1\n")
+            self.refused("start", target, "true", says="source")
+            self.assertFalse(os.path.exists(self.user.work + "/made"))
+            self.fstab("")
+
     def test_an_error_names_origin_source_and_target(self):
         path = self.fstab("\n%s /etc none bind\n" % (self.host + "/file"))
         result = self.refused("start", self.target, "true", says="directory")

@@ -291,6 +291,17 @@ class TestDataImages(Settings):
         with open("/proc/%d/comm" % pid) as file:
             return file.read().strip()
 
+    def test_hooks_mount_images(self):
+        """Through ENROOT_MOUNTS and through enroot-mount."""
+        self.user_file("hooks.d/50-data.sh", "#!/bin/sh -e\n"
+                       "echo '%s /one squashfs' >>\"$ENROOT_MOUNTS\"\n"
+                       "echo '%s /two squashfs' | enroot-mount --root \"$ENROOT_ROOTFS\" -\n"
+                       % (self.data, self.data), mode=0o755)
+        for target in self.targets():
+            self.assertEqual(self.output(target, "cat", "/one/dir/file", "/two/dir/file"),
+                             "from the image\n" * 2)
+            self.assertEqual(self.wait_for_no_process(self.user), [])
+
     def test_a_detached_image_is_gone(self):
         for target in self.targets():
             self.output("-m", "data.sqsh:/data:squashfs", "-m", "none:/data:none:x-detach", target,

@@ -459,7 +459,9 @@ static void test_check(void **state)
                                cases[i].line[0] == '@' ? scratch : "",
                                cases[i].line + (cases[i].line[0] == '@'));
                 assert_int_equal(mount_plan_add_line(&plan, &err, "%s", line), 0);
-                assert_int_equal(mount_plan_check(&plan, root_path, &err), cases[i].code ? -1 : 0);
+                assert_int_equal(mount_plan_check(&plan, root_path, 1, 9, &err), 0);
+                assert_int_equal(mount_plan_check(&plan, root_path, 0, 0, &err),
+                                 cases[i].code ? -1 : 0);
                 assert_int_equal(err.code, cases[i].code);
                 if (cases[i].code)
                         assert_non_null(strstr(err.message, " at /a: source"));
