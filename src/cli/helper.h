@@ -14,11 +14,11 @@ struct helper {
         const struct option *options; /* also when words may follow that look like options */
         int least;                    /* number of words */
 
-        /* words: the NULL-terminated rest of the command line. 0, or -1 with *err. */
+        /* As that of struct verb. */
         int (*run)(char **words, char **environment, struct report *report, struct error *err);
 };
 
-extern const struct helper helper_mount, helper_switchroot;
+extern const struct helper helper_mount, helper_nsenter, helper_switchroot;
 
 /* The helper that a program was called as (argv[0], with or without a path), or NULL. */
 const struct helper *helper_find(const char *program);

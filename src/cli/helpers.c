@@ -6,7 +6,11 @@
 #include "cli/messages.h"
 #include "util/cleanup.h"
 
-static const struct helper *const helpers[] = { &helper_mount, &helper_switchroot };
+static const struct helper *const helpers[] = {
+        &helper_mount,
+        &helper_nsenter,
+        &helper_switchroot,
+};
 
 const struct helper *helper_find(const char *program)
 {
@@ -44,10 +48,11 @@ int helper_main(const struct helper *helper, int argc, char **argv, char **envir
                 print_usage(helper, stderr);
                 return 1;
         }
-        if (helper->run(argv + 1 + rest, environment, &report, &err) < 0) {
+        result = helper->run(argv + 1 + rest, environment, &report, &err);
+        if (result < 0) {
                 (void)error_prefix(&err, "%s", helper->name);
                 message_error(err.message);
                 return 1;
         }
-        return 0;
+        return result;
 }

@@ -99,6 +99,23 @@ struct exec_arguments {
 int command_exec(const struct command_context *context, const struct exec_arguments *arguments,
                  int *ret_status, struct error *err);
 
+struct nsenter_arguments {
+        int target;             /* enter this process's namespaces; 0: new ones */
+        int namespaces;         /* CLONE_NEW* */
+        bool root;              /* be root in a new user namespace */
+        const char *environment_file; /* of the command, in the form of /etc/environment; or NULL */
+        int environment_fd;           /* the same; -1 for none */
+        const char *directory;        /* NULL: stay */
+        char *const *command;         /* NULL-terminated; at least one word */
+};
+
+/*
+ * A command in other namespaces (enroot-nsenter). environment is the process's, for when
+ * there is no file. As command_exec, it returns on failure and behind a child.
+ */
+int command_nsenter(const struct nsenter_arguments *arguments, char *const *environment,
+                    struct report *report, int *ret_status, struct error *err);
+
 enum list_format {
         LIST_NAMES, /* one a line, sorted */
         LIST_FANCY, /* a table with what runs */

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -10,11 +9,11 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "util/capabilities.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 
@@ -32,28 +31,6 @@
 #define CHILDREN_LIMIT (1u << 20)
 
 /* ---- starting ---- */
-
-/*
- * capabilities(7): an execve by anybody but root leaves no capabilities, unless they are
- * ambient. Only the child's are: the container must not get any this way.
- */
-static int keep_capabilities(struct error *err)
-{
-        struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-        struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-
-        if (syscall(SYS_capget, &header, data) < 0)
-                return error_errno(err, "cannot read the capabilities");
-        for (size_t i = 0; i < ARRAY_SIZE(data); i++)
-                data[i].inheritable = data[i].permitted;
-        if (syscall(SYS_capset, &header, data) < 0)
-                return error_errno(err, "cannot pass the capabilities on");
-        for (unsigned long cap = 0; cap < 32 * ARRAY_SIZE(data); cap++)
-                if (data[cap / 32].permitted & 1u << cap % 32 &&
-                    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
-                        return error_errno(err, "cannot pass the capabilities on");
-        return 0;
-}
 
 /* Put descriptors where the program expects them, out of each other's way. */
 static int place_descriptors(const int *fds, size_t count, struct error *err)
@@ -98,7 +75,7 @@ static int become(char *const *argv, char *const *environment, const int *fds, s
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
                 return error_errno(err, "PR_SET_PDEATHSIG");
-        if (keep_capabilities(err) < 0 || place_descriptors(fds, fd_count, err) < 0)
+        if (capabilities_keep(err) < 0 || place_descriptors(fds, fd_count, err) < 0)
                 return -1;
         return execute(argv, environment, err);
 }

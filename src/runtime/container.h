@@ -61,9 +61,13 @@ int namespace_enter_user(struct container *container, struct error *err);
 /* ---- namespace.c ---- */
 
 /*
- * Enter a new mount namespace from which nothing propagates to the host, and the network,
- * IPC and UTS namespaces that the configuration asks for.
+ * Enter new namespaces: those of CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWIPC and CLONE_NEWUTS
+ * in the flags. Nothing propagates from a mount namespace to the host, and a network
+ * namespace has its loopback interface up.
  */
+int namespace_enter(int namespaces, bool user_namespace, struct error *err);
+
+/* A new mount namespace, and the others that the configuration asks for. */
 int namespace_enter_others(const struct container *container, struct error *err);
 
 /* Append the kernel's file systems that show the new namespaces. After those of the site. */

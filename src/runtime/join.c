@@ -146,37 +146,6 @@ static int enter_directories(const struct surroundings *surroundings, struct rep
         return chdir("/") < 0 ? error_errno(err, "/") : 0;
 }
 
-static int become_root(struct error *err)
-{
-        if (setresgid(0, 0, 0) == 0 && setresuid(0, 0, 0) == 0)
-                return 0;
-        error_errno(err, "cannot be root in this container");
-        if (err->code == EINVAL)
-                error_append(err, "; it has no root: start it with --root");
-        return -1;
-}
-
-/* 0 in the process that goes on, 1 in its stand-in when it has ended, -1 with *err. */
-static int enter(const struct join_target *target, int namespaces, bool root, int *ret_status,
-                 struct error *err)
-{
-        int result;
-
-        if (!(namespaces & CLONE_NEWPID))
-                return join_target_enter(target, namespaces, err) < 0 ||
-                                       (root && become_root(err) < 0)
-                               ? -1
-                               : 0;
-        /* The stand-in stays with the host's files, where nobody inside can see it. */
-        if (join_target_enter(target, namespaces & JOIN_BEFORE_FORK, err) < 0 ||
-            (root && become_root(err) < 0))
-                return -1;
-        result = child_continue(ret_status, err);
-        if (result != 0)
-                return result;
-        return join_target_enter(target, namespaces & ~JOIN_BEFORE_FORK, err);
-}
-
 static int prepare(const struct runtime_join *join, const struct config *config,
                    const struct join_target *target, struct login *login,
                    struct surroundings *surroundings, struct error *err)
@@ -216,9 +185,9 @@ int runtime_join(const struct runtime_join *join, const struct config *config,
             prepare(join, config, &target, &login, &surroundings, err) < 0)
                 return -1;
 
-        result = enter(&target, namespaces, join->root, ret_status, err);
+        result = join_target_enter(&target, namespaces, join->root, ret_status, err);
         if (result != 0)
-                return result < 0 ? -1 : 0;
+                return result;
         if (enter_directories(&surroundings, report, err) < 0 ||
             privileges_limit(getuid(), err) < 0)
                 return -1;

@@ -1,7 +1,8 @@
 /* Another process, whose number may be given away at any time, and its namespaces. */
 #pragma once
 
-#include <stdint.h>
+#include <sched.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "util/cleanup.h"
@@ -38,11 +39,13 @@ int join_target_open(struct join_target *target, pid_t pid, struct error *err);
 int join_target_compare(const struct join_target *target, int wanted, int *ret_other,
                         struct error *err);
 
-/* Enter the namespaces (those that join_target_compare named). */
-int join_target_enter(const struct join_target *target, int namespaces, struct error *err);
-
-/* The namespaces that have to be entered before a fork, for the child to be in CLONE_NEWPID. */
-#define JOIN_BEFORE_FORK (CLONE_NEWUSER | CLONE_NEWPID)
+/*
+ * Enter the namespaces (those that join_target_compare named), and become root inside if
+ * asked. Returns 0; but where CLONE_NEWPID is among them, 0 in a child and 1 with its
+ * wait(2) status in the parent, which has waited for it. -1 with *err.
+ */
+int join_target_enter(const struct join_target *target, int namespaces, bool root, int *ret_status,
+                      struct error *err);
 
 /* The namespaces of a container. */
 #define JOIN_ALL                                                                                   \

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "runtime/container.h"
 #include "runtime/join.h"
 #include "runtime/proc_text.h"
 #include "util/io.h"
@@ -151,7 +152,7 @@ static int enter_one(const struct join_target *target, size_t i, struct error *e
         return 0;
 }
 
-int join_target_enter(const struct join_target *target, int flags, struct error *err)
+static int enter_now(const struct join_target *target, int flags, struct error *err)
 {
         if (flags == 0)
                 return 0;
@@ -166,4 +167,31 @@ int join_target_enter(const struct join_target *target, int flags, struct error 
                 if (flags & namespaces[i].flag && enter_one(target, i, err) < 0)
                         return -1;
         return 0;
+}
+
+static int become_root(struct error *err)
+{
+        if (setresgid(0, 0, 0) == 0 && setresuid(0, 0, 0) == 0)
+                return 0;
+        error_errno(err, "cannot be root in this container");
+        if (err->code == EINVAL)
+                error_append(err, "; it has no root: start it with --root");
+        return -1;
+}
+
+int join_target_enter(const struct join_target *target, int flags, bool root, int *ret_status,
+                      struct error *err)
+{
+        int before = flags & CLONE_NEWPID ? flags & (CLONE_NEWUSER | CLONE_NEWPID) : flags;
+        int result;
+
+        if (enter_now(target, before, err) < 0 || (root && become_root(err) < 0))
+                return -1;
+        if (!(flags & CLONE_NEWPID))
+                return 0;
+        /* The stand-in stays with the host's files, where nobody inside can see it. */
+        result = child_continue(ret_status, err);
+        if (result != 0)
+                return result;
+        return enter_now(target, flags & ~before, err);
 }

@@ -44,18 +44,27 @@ static int bring_loopback_up(struct error *err)
         return 0;
 }
 
+int namespace_enter(int namespaces, bool user_namespace, struct error *err)
+{
+        if (namespaces & CLONE_NEWNS && enter_mount(user_namespace, err) < 0)
+                return -1;
+        if (namespaces & CLONE_NEWNET && (enter(CLONE_NEWNET, "network", HOST_NET_NAMESPACE, err) <
+                                                  0 ||
+                                          bring_loopback_up(err) < 0))
+                return -1;
+        if (namespaces & CLONE_NEWIPC && enter(CLONE_NEWIPC, "IPC", HOST_IPC_NAMESPACE, err) < 0)
+                return -1;
+        return namespaces & CLONE_NEWUTS ? enter(CLONE_NEWUTS, "UTS", HOST_UTS_NAMESPACE, err) : 0;
+}
+
 int namespace_enter_others(const struct container *container, struct error *err)
 {
         const struct config *config = container->config;
 
-        if (enter_mount(container->user_namespace, err) < 0)
-                return -1;
-        if (config->unshare_net && (enter(CLONE_NEWNET, "network", HOST_NET_NAMESPACE, err) < 0 ||
-                                    bring_loopback_up(err) < 0))
-                return -1;
-        if (config->unshare_ipc && enter(CLONE_NEWIPC, "IPC", HOST_IPC_NAMESPACE, err) < 0)
-                return -1;
-        return config->unshare_uts ? enter(CLONE_NEWUTS, "UTS", HOST_UTS_NAMESPACE, err) : 0;
+        return namespace_enter(CLONE_NEWNS | (config->unshare_net ? CLONE_NEWNET : 0) |
+                                       (config->unshare_ipc ? CLONE_NEWIPC : 0) |
+                                       (config->unshare_uts ? CLONE_NEWUTS : 0),
+                               container->user_namespace, err);
 }
 
 pid_t namespace_host_pid(void)

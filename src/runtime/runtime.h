@@ -60,8 +60,7 @@ int runtime_start(const struct runtime_start *start, const struct config *config
  * machine, in a process of its own. The current directory is the rootfs then. Settings
  * that ask for a pid namespace are not looked at. Returns 0, or -1 with *err.
  */
-int runtime_try(const struct runtime_start *start, const struct config *config,
-                struct error *err);
+int runtime_try(const struct runtime_start *start, const struct config *config, struct error *err);
 
 /*
  * For struct mount_root: mount the image file of an entry, from inside a container's user
@@ -117,7 +116,7 @@ struct runtime_join {
  * Execute a command where another process is: in its namespaces, root directory and
  * working directory, with its environment and umask, and with no more rights than a
  * start gives. On success it does not return, or, where the container has process ids of
- * its own, returns 0 once the command has ended.
+ * its own, returns 1 once the command has ended.
  *
  * ret_status  what to end with, as of wait(2); on failure, too: exit status 127 for a
  *             command that is not there, 126 for one that cannot be executed, else 1
@@ -128,6 +127,22 @@ struct runtime_join {
  */
 int runtime_join(const struct runtime_join *join, const struct config *config,
                  struct report *report, int *ret_status, struct error *err);
+
+struct runtime_nsenter {
+        pid_t target;                      /* enter this process's namespaces; 0: new ones */
+        int namespaces;                    /* CLONE_NEW* flags of setns(2) */
+        const char *directory;             /* to change to; NULL: stay */
+        const struct strlist *environment; /* of the command */
+        char *const *command;              /* NULL-terminated; at least one word */
+};
+
+/*
+ * A command in other namespaces, for scripts that put a container together themselves. Of
+ * config, remap_root counts: be root in a new user namespace; otherwise the command keeps
+ * all capabilities of it. Returns as runtime_start does.
+ */
+int runtime_nsenter(const struct runtime_nsenter *nsenter, const struct config *config,
+                    struct report *report, int *ret_status, struct error *err);
 
 /* ---- what runs ---- */
 
