@@ -103,6 +103,7 @@ class TestCache(CacheCase):
         process = self.start("enroot", "import", "-o", "b.sqsh", self.reference("debian"))
         while process.poll() is None:
             self.enroot("cache", "gc", "--max-size", "1")
+            time.sleep(0.05)
         self.assertEqual(process.returncode, 0, harness.text(process.stderr.read()))
         self.assert_image_valid(self.user.work + "/b.sqsh")
 
