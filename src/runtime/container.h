@@ -9,6 +9,7 @@
 
 #include "hooks/hooks.h"
 #include "mount/mount.h"
+#include "runtime/id_map.h"
 #include "runtime/image_server.h"
 #include "runtime/runtime.h"
 #include "squashfs/squashfs.h"
@@ -51,6 +52,10 @@ void container_release(struct container *container);
 
 /* Whose container it is; decides about user_namespace and subids, too. */
 void identity_init(struct container *container);
+
+/* The maps that --subids asks for. Returns 0, or -1 with *err that says what the host lacks. */
+int identity_read_subids(const struct container *container, struct id_map *uids,
+                         struct id_map *gids, struct error *err);
 
 /*
  * Enter a new user namespace: with a map of one id each, or of the subordinate ids as

@@ -92,6 +92,27 @@ static void print_identity(const struct container *container, struct strbuf *tex
                       identity->gid_outside);
 }
 
+static void print_map(const char *what, const struct id_map *map, struct strbuf *text)
+{
+        for (size_t i = 0; i < map->count; i++)
+                strbuf_printf(text, "  %s %u+%u inside, %u on the host\n", what,
+                              map->ranges[i].inside, map->ranges[i].count, map->ranges[i].outside);
+}
+
+static int print_subids(const struct container *container, struct strbuf *text, struct error *err)
+{
+        struct id_map uids, gids;
+
+        if (!container->subids)
+                return 0;
+        if (identity_read_subids(container, &uids, &gids, err) < 0)
+                return -1;
+        strbuf_append(text, "subordinate ids:\n");
+        print_map("users", &uids, text);
+        print_map("groups", &gids, text);
+        return 0;
+}
+
 static void print_mounts(const struct mount_plan *plan, int first, int last, const char *indent,
                          struct strbuf *text)
 {
@@ -163,6 +184,8 @@ static int print_plan(struct dry_run *run, struct error *err)
         struct hook_context hooks = prepare_hooks(container);
 
         print_identity(container, run->text);
+        if (print_subids(container, run->text, err) < 0)
+                return -1;
         if (container->start->conf)
                 strbuf_printf(run->text, "configuration: %s (not run)\n", container->start->conf);
         if (prepare_environment(container, err) < 0 ||

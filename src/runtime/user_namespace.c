@@ -138,21 +138,34 @@ static int enter_with_maps(const struct id_map *uids, const struct id_map *gids,
         return newidmap_finish(&tools, err);
 }
 
+static const char *search_path(const struct config *config)
+{
+        return env_get(&config->environment, "PATH");
+}
+
+int identity_read_subids(const struct container *container, struct id_map *uids,
+                         struct id_map *gids, struct error *err)
+{
+        const struct identity *identity = &container->identity;
+
+        if (read_maps(uids, gids, search_path(container->config), err) < 0)
+                return error_prefix(err, "--subids");
+        if (identity->uid != 0) {
+                id_map_keep_own(uids, identity->uid);
+                id_map_keep_own(gids, identity->gid);
+        }
+        return 0;
+}
+
 static int enter_with_subids(struct container *container, struct error *err)
 {
-        const char *path = env_get(&container->config->environment, "PATH");
-        struct identity *identity = &container->identity;
         struct id_map uids, gids;
 
-        if (read_maps(&uids, &gids, path, err) < 0)
-                return error_prefix(err, "--subids");
-        identity->uid_count = uids.end;
-        identity->gid_count = gids.end;
-        if (identity->uid != 0) {
-                id_map_keep_own(&uids, identity->uid);
-                id_map_keep_own(&gids, identity->gid);
-        }
-        return enter_with_maps(&uids, &gids, path, err);
+        if (identity_read_subids(container, &uids, &gids, err) < 0)
+                return -1;
+        container->identity.uid_count = uids.end;
+        container->identity.gid_count = gids.end;
+        return enter_with_maps(&uids, &gids, search_path(container->config), err);
 }
 
 int namespace_enter_user(struct container *container, struct error *err)
@@ -171,7 +184,7 @@ bool runtime_keeps_owners(const struct config *config)
 
 int runtime_enter_subids(const struct config *config, struct error *err)
 {
-        const char *path = env_get(&config->environment, "PATH");
+        const char *path = search_path(config);
         struct id_map uids, gids;
 
         if (read_maps(&uids, &gids, path, err) < 0)

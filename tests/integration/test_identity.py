@@ -268,9 +268,33 @@ class TestSubordinateIds(IdentityCase):
         with self.program_replaced(shutil.which("newgidmap"), shutil.which("false")):
             self.refused("start", "--subids", target, "true", says="newgidmap")
 
-    def test_a_dry_run_needs_none_of_it(self):
+    def test_a_dry_run_shows_the_maps_or_what_is_missing(self):
+        target = self.container()
+        out = self.enroot("start", "--dry-run", "--subids", "--root", target, "true").out
+        self.assertIn("subordinate ids:\n  users 0+1 inside, %d on the host\n"
+                      "  users 1+%d inside, %d on the host\n" % (self.user.uid, COUNT, FIRST), out)
         self.grant("")
-        self.enroot("start", "--dry-run", "--subids", self.container(), "true")
+        self.refused("start", "--dry-run", "--subids", target, "true", says="subordinate ids")
+
+    def test_exec_finds_the_same_ids(self):
+        process = self.start("enroot", "start", "--subids", "--root", "--rw", "--pid",
+                             self.container(), "sh", "-c", "echo ready; read line",
+                             stdin=subprocess.PIPE)
+        self.assertEqual(process.stdout.readline(), b"ready\n")
+        out = self.enroot("exec", "alpine", "sh", "-ec",
+                          "echo x >/new; chown 12:13 /new; stat -c %u:%g /new; id -u").out
+        self.assertEqual(out, "12:13\n0\n")
+        process.communicate(b"\n", timeout=20)
+        self.assertEqual(self.owner("alpine/new"), (FIRST + 11, FIRST + 12))
+
+    def test_export_has_the_owners_again(self):
+        self.enroot("create", "--subids", self.image())
+        self.enroot("export", "--subids", "-o", "out.sqsh", "owners")
+        listed = subprocess.run(["unsquashfs", "-lln", self.user.work + "/out.sqsh"], check=True,
+                                stdout=subprocess.PIPE).stdout.decode()
+        for line in (r"^-\S+ 2/33 .*/of-bin$", r"^-\S+ 7/8 .*/closed/inner$",
+                     r"^l\S+ 3/3 .*/link", r"^-rwsr-sr-x 9/9 .*/set-id$"):
+            self.assertRegex(listed, "(?m)" + line)
 
 
 class TestTrees(IdentityCase):
