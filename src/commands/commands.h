@@ -61,6 +61,20 @@ struct create_arguments {
 int command_create(const struct command_context *context, const struct create_arguments *arguments,
                    struct error *err);
 
+/* Print the digest of what a word names: a URI, an image file or a container. arch as above. */
+int command_digest(const struct command_context *context, const char *word, const char *arch,
+                   FILE *out, struct error *err);
+
+struct inspect_arguments {
+        const char *word; /* a URI, an image file or a container */
+        const char *arch; /* NULL: this machine's */
+        bool json;
+};
+
+/* Print what is known of it. */
+int command_inspect(const struct command_context *context,
+                    const struct inspect_arguments *arguments, FILE *out, struct error *err);
+
 struct export_arguments {
         const char *name;   /* of the container */
         const char *output; /* NULL: NAME.sqsh in the current directory */

@@ -139,6 +139,18 @@ class TestFailures(LoadCase):
                          says="digest|corrupt|content|checksum")
         self.assert_nothing_created()
 
+    def test_a_blob_that_was_damaged_in_the_cache_is_fetched_again(self):
+        self.load("-n", "first", self.reference())
+        blobs = [self.cache_path(name) for name in harness.files_below(self.cache_path())]
+        layer = max(blobs, key=os.path.getsize)
+        with open(layer, "r+b") as file:
+            file.seek(os.path.getsize(layer) // 2)
+            file.write(b"damage")
+        self.load("-n", "second", self.reference())
+        first, second = (trees.scan(self.data_path(name)) for name in ("first", "second"))
+        self.assertEqual(trees.differences(first, second, ignored=set()), [])
+        self.assertEqual(sorted(os.listdir(self.data_path())), ["first", "second"])
+
     def test_a_full_disk_is_named_and_leaves_nothing(self):
         path = self.user.home + "/.local"
         os.mkdir(path)
