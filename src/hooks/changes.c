@@ -210,8 +210,7 @@ static int apply_empty(const struct change *change, int root_fd, struct error *e
         char name[NAME_MAX + 1];
         auto_close int parent = root_file_open_parent(root_fd, change->path, true, name);
 
-        if (parent < 0 ||
-            (mknodat(parent, name, S_IFREG | change->mode, 0) < 0 && errno != EEXIST))
+        if (parent < 0 || (mknodat(parent, name, S_IFREG | change->mode, 0) < 0 && errno != EEXIST))
                 return error_errno(err, "%s", change->path);
         return 0;
 }

@@ -35,7 +35,9 @@ int hook_localtime(struct hook_context *context, struct hook_plan *plan, struct 
         char target[PATH_MAX];
         ssize_t length = readlink(LOCALTIME, target, sizeof(target) - 1);
         struct change link = {
-                .kind = CHANGE_LINK, .path = (char *)LOCALTIME, .text = target,
+                .kind = CHANGE_LINK,
+                .path = (char *)LOCALTIME,
+                .text = target,
         };
 
         if (length < 0)
@@ -46,7 +48,8 @@ int hook_localtime(struct hook_context *context, struct hook_plan *plan, struct 
         if (!zone)
                 return 0; /* the host's own link leads nowhere */
         present = context->view->readlink(context->view, LOCALTIME);
-        if ((!present || strcmp(present, target) != 0) && change_list_add(&plan->changes, &link) < 0)
+        if ((!present || strcmp(present, target) != 0) &&
+            change_list_add(&plan->changes, &link) < 0)
                 return error_no_memory(err);
         return plan_zone(context, plan, zone, err);
 }

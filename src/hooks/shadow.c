@@ -72,8 +72,7 @@ static bool line_names(const char *line, size_t length, const char *entry)
         return length > name && memcmp(line, entry, name) == 0 && line[name] == ':';
 }
 
-int shadow_merge(const char *old, const struct strlist *lines, bool keep_apt,
-                 struct strbuf *merged)
+int shadow_merge(const char *old, const struct strlist *lines, bool keep_apt, struct strbuf *merged)
 {
         for (size_t i = 0; i < lines->count; i++) {
                 strbuf_append(merged, lines->items[i]);
@@ -170,8 +169,8 @@ static int plan_accounts(struct shadow *shadow, struct error *err)
                 return -1;
 
         if (add_line(&passwd, "root:x:0:0:root:/root:%s", shell) < 0 ||
-            add_line(&passwd, "nobody:x:%s:%s:nobody:/:/sbin/nologin", nobody.data,
-                     nogroup.data) < 0 ||
+            add_line(&passwd, "nobody:x:%s:%s:nobody:/:/sbin/nologin", nobody.data, nogroup.data) <
+                    0 ||
             add_line(&passwd, "%s:x:%u:%u:%s:%s:%s", user->name, user->uid, user->gid, user->gecos,
                      user->home, shell) < 0 ||
             add_line(&group, "root:x:0:") < 0 ||

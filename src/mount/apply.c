@@ -470,8 +470,8 @@ int mount_plan_check(const struct mount_plan *plan, const char *root_path, int f
                 bool has_path = (entry->bind && !entry->remount) || entry->move || entry->image;
 
                 if (entry->pass < first || entry->pass > last || !has_path || entry->nofail ||
-                    !entry->source ||
-                    path_below(entry->source, root_path) || access(entry->source, F_OK) == 0)
+                    !entry->source || path_below(entry->source, root_path) ||
+                    access(entry->source, F_OK) == 0)
                         continue;
                 error_errno(err, "source");
                 return prefix_entry(entry, err);

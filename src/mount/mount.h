@@ -117,9 +117,10 @@ struct mount_root {
 };
 
 /*
- * Look whether every source is there, before anything is mounted, of the entries whose pass
- * is between first and last: what an entry binds or moves, and image files, unless it is nofail or lies below root_path (NULL: nothing does), where earlier
- * entries may make it. Returns 0, or -1 with *err naming source, target and origin.
+ * Look whether every source is there, before anything is mounted: what the entries whose
+ * pass is between first and last bind or move, and image files. Left out are nofail ones
+ * and sources below root_path (NULL: there are none), which earlier entries may make.
+ * Returns 0, or -1 with *err naming source, target and origin.
  */
 int mount_plan_check(const struct mount_plan *plan, const char *root_path, int first, int last,
                      struct error *err);

@@ -41,8 +41,8 @@ struct container {
 
 #define CONTAINER_INIT(start_, config_, report_)                                                   \
         {                                                                                          \
-                .start = (start_), .config = (config_), .report = (report_), .root = { .fd = -1 },  \
-                .rc_fd = -1,                                                                       \
+                .start = (start_), .config = (config_), .report = (report_), .rc_fd = -1,          \
+                .root = { .fd = -1 },                                                              \
         }
 
 void container_release(struct container *container);
@@ -147,7 +147,7 @@ int writable_mount_memory(const struct runtime_overlay *overlay, const char *sou
 
 /* ---- underlay.c ---- */
 
-/* Fill an empty root in memory with the image at lower_fd, as far as that goes without overlayfs. */
+/* Fill an empty root in memory with the image at lower_fd, as far as that goes. */
 int underlay_build(int lower_fd, int root_fd, struct error *err);
 
 /* ---- directory.c ---- */

@@ -94,8 +94,8 @@ static char *mount_source(const struct container *container)
 static int mount_overlay(const char *source, const char *target, bool user_namespace,
                          struct error *err)
 {
-        static const char plain[] = "lowerdir=" LOWER ",upperdir=" LAYER "/upper,workdir=" LAYER
-                                    "/work,xino=off";
+        static const char plain[] =
+                "lowerdir=" LOWER ",upperdir=" LAYER "/upper,workdir=" LAYER "/work,xino=off";
         static const char user[] = "lowerdir=" LOWER ",upperdir=" LAYER "/upper,workdir=" LAYER
                                    "/work,xino=off,userxattr";
 

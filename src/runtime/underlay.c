@@ -26,8 +26,8 @@
 
 /* Opened directories, parents first; "" is the root itself. */
 static const char *const opened[] = {
-        "",     "etc", "home", "media", "mnt",       "opt",     "root",      "run",
-        "srv",  "tmp", "usr",  "var",   "var/cache", "var/log", "var/spool", "var/tmp",
+        "",    "etc", "home", "media", "mnt",       "opt",     "root",      "run",
+        "srv", "tmp", "usr",  "var",   "var/cache", "var/log", "var/spool", "var/tmp",
 };
 
 struct underlay {
@@ -126,8 +126,10 @@ static int add_entry(struct underlay *underlay, const char *dir, int lower_dir, 
         if (!path)
                 return error_no_memory(err);
         if (++underlay->entries > MAX_ENTRIES)
-                return error_set(err, EFBIG, "/%s: more than %u files in the directories that "
-                                 "would be copied", dir, MAX_ENTRIES);
+                return error_set(err, EFBIG,
+                                 "/%s: more than %u files in the directories that "
+                                 "would be copied",
+                                 dir, MAX_ENTRIES);
         if (fstatat(lower_dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return fail(err, path);
         switch (st.st_mode & S_IFMT) {

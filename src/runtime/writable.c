@@ -67,10 +67,10 @@ static const char *unfit_file_system(int fd)
                 unsigned long magic;
                 const char *name;
         } unfit[] = {
-                { 0x6969, "NFS" },         { 0x794c7630, "overlay" }, { 0x65735546, "FUSE" },
-                { 0x0bd00bd0, "Lustre" },  { 0x47504653, "GPFS" },    { 0x19830326, "BeeGFS" },
-                { 0xff534d42, "CIFS" },    { 0xfe534d42, "SMB" },     { 0x00c36400, "Ceph" },
-                { 0x01021997, "9P" },      { 0x5346414f, "AFS" },     { 0x4d44, "FAT" },
+                { 0x6969, "NFS" },        { 0x794c7630, "overlay" }, { 0x65735546, "FUSE" },
+                { 0x0bd00bd0, "Lustre" }, { 0x47504653, "GPFS" },    { 0x19830326, "BeeGFS" },
+                { 0xff534d42, "CIFS" },   { 0xfe534d42, "SMB" },     { 0x00c36400, "Ceph" },
+                { 0x01021997, "9P" },     { 0x5346414f, "AFS" },     { 0x4d44, "FAT" },
                 { 0x2011bab0, "exFAT" },
         };
         struct statfs st;
@@ -161,7 +161,7 @@ static int bind_directory(const char *path, int layer_fd, const char *target, st
 }
 
 int writable_mount_memory(const struct runtime_overlay *overlay, const char *source,
-                       const char *target, mode_t mode, struct error *err)
+                          const char *target, mode_t mode, struct error *err)
 {
         auto_free char *data = NULL;
 
@@ -174,7 +174,7 @@ int writable_mount_memory(const struct runtime_overlay *overlay, const char *sou
 }
 
 int writable_mount(const struct runtime_overlay *overlay, int layer_fd, const char *target,
-                struct error *err)
+                   struct error *err)
 {
         auto_close int fd = -1;
 

@@ -104,7 +104,8 @@ class TestDryRun(SettingsCase):
 
     def test_what_would_stop_the_start_is_an_error(self):
         for target in self.targets():
-            result = self.refused("start", "--dry-run", "-m", "/nosuch:/mnt", target, says="/nosuch")
+            result = self.refused("start", "--dry-run", "-m", "/nosuch:/mnt", target,
+                                  says="/nosuch")
             self.assertIn("mounts after the hooks:", result.out)
             self.refused("start", "--dry-run", "-m", "/a:/b:none:frob", target, says="frob")
         self.refused("start", "--dry-run", "nosuch", says="nosuch")

@@ -65,13 +65,14 @@ class TestGrammar(FstabCase):
         """x-create=dir|file|auto"""
         self.fstab("".join("%s %s none bind,x-create=%s\n" % line for line in (
             (self.host, "/made/dir", "dir"), (self.host + "/file", "/made/file", "file"),
-            (self.host, "/made/auto-dir", "auto"), (self.host + "/file", "/made/auto-file", "auto")))
+            (self.host, "/made/auto-dir", "auto"),
+            (self.host + "/file", "/made/auto-file", "auto")))
             + "tmpfs /made/tmpfs tmpfs x-create=auto\n")
         for target in self.targets():
             self.output(target, "sh", "-ec", "test -f /made/dir/file; test -f /made/file; "
                         "test -f /made/auto-dir/file; test -f /made/auto-file; test -d /made/tmpfs")
-        for name, kind in (("dir", stat.S_ISDIR), ("file", stat.S_ISREG), ("auto-dir", stat.S_ISDIR),
-                           ("auto-file", stat.S_ISREG), ("tmpfs", stat.S_ISDIR)):
+        for name, kind in (("dir", stat.S_ISDIR), ("file", stat.S_ISREG),
+                           ("auto-dir", stat.S_ISDIR), ("auto-file", stat.S_ISREG), ("tmpfs", stat.S_ISDIR)):
             status = os.lstat(self.data_path("alpine/made", name))
             self.assertTrue(kind(status.st_mode), name)
             self.assertEqual(status.st_uid, self.user.uid)
@@ -134,8 +135,8 @@ class TestGrammar(FstabCase):
                            "-m", "none:/mnt:none:remount,bind,rw,noexec", self.target)
         self.assertLessEqual({"rw", "nosuid", "noexec"}, found)
         self.assertLessEqual({"noatime", "nodiratime"}, self.flags(
-            "/mnt", "-m", "tmpfs:/mnt:tmpfs:noatime", "-m", "none:/mnt:none:remount,bind,nodiratime",
-            self.target))
+            "/mnt", "-m", "tmpfs:/mnt:tmpfs:noatime",
+            "-m", "none:/mnt:none:remount,bind,nodiratime", self.target))
         line = self.mount_lines("-m", "tmpfs:/mnt:tmpfs:size=1m,mode=700,nosuid,noatime",
                                 "-m", "none:/mnt:none:remount,size=2m,nosuid,noatime",
                                 self.target)["/mnt"]

@@ -104,8 +104,8 @@ class TestMount(Settings):
         for round in range(3):
             target = self.container(name="fresh%d" % round)
             processes = [self.start(
-                "enroot", "start", "-m", "passwd:/etc/passwd", "-m", "group:/etc/group", target, "sh",
-                "-c", "sleep 0.5; cat /etc/passwd /etc/group") for _ in range(12)]
+                "enroot", "start", "-m", "passwd:/etc/passwd", "-m", "group:/etc/group", target,
+                "sh", "-c", "sleep 0.5; cat /etc/passwd /etc/group") for _ in range(12)]
             for process in processes:
                 out, err = process.communicate(timeout=harness.TIMEOUT)
                 self.assertEqual(process.returncode, 0, err)
@@ -220,7 +220,8 @@ class TestDataImages(Settings):
         """IMAGE.sqsh:/data:squashfs of the reference, with and without options."""
         for target in self.targets():
             for word in (self.data + ":/data:squashfs", "data.sqsh:/data:squashfs",
-                         "./data.sqsh:/new/place:squashfs:ro", "data.sqsh:/mnt:squashfs:loop,nofail"):
+                         "./data.sqsh:/new/place:squashfs:ro",
+                         "data.sqsh:/mnt:squashfs:loop,nofail"):
                 point = word.split(":")[1]
                 self.assertEqual(self.output("-m", word, target, "cat", point + "/dir/file"),
                                  "from the image\n")
@@ -255,8 +256,8 @@ class TestDataImages(Settings):
     def test_data_are_read_only_and_the_users(self):
         for target in self.targets():
             for options in ("", ":rw", ":rw,suid,dev"):
-                shown = self.output("--rw", "-m", "data.sqsh:/data:squashfs" + options, target, "sh",
-                                    "-c", "grep ' /data ' /proc/self/mounts; stat -c %u "
+                shown = self.output("--rw", "-m", "data.sqsh:/data:squashfs" + options, target,
+                                    "sh", "-c", "grep ' /data ' /proc/self/mounts; stat -c %u "
                                     "/data/dir/file; touch /data/x 2>&1 || :")
                 line, owner, refusal = shown.splitlines()
                 self.assertLessEqual({"ro", "nosuid", "nodev"}, set(line.split()[3].split(",")))
@@ -314,7 +315,8 @@ class TestDataImages(Settings):
         with open(self.user.work + "/half", "wb") as file:
             file.write(half)
         for target in self.targets():
-            self.refused("start", "-m", "text:/data:squashfs", target, "true", says="text.*squashfs")
+            self.refused("start", "-m", "text:/data:squashfs", target, "true",
+                         says="text.*squashfs")
             self.refused("start", "-m", "half:/data:squashfs", target, "true", says="half")
             self.refused("start", "-m", "absent.sqsh:/data:squashfs", target, "true",
                          says="absent.sqsh.*no such file")
@@ -339,5 +341,5 @@ class TestDataImages(Settings):
     def test_a_dry_run_starts_no_server(self):
         for target in self.targets():
             plan = self.output("--dry-run", "-m", "data.sqsh:/data:squashfs", target)
-            self.assertIn(self.data + " /data squashfs x-create=dir 0 0  # data.sqsh:/data:squashfs",
-                          plan)
+            self.assertIn(self.data + " /data squashfs x-create=dir 0 0  "
+                          "# data.sqsh:/data:squashfs", plan)

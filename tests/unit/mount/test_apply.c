@@ -93,7 +93,9 @@ static int enter_namespaces(void)
 static int become_old_kernel(void)
 {
         static const int calls[] = {
-                SCMP_SYS(open_tree), SCMP_SYS(move_mount), SCMP_SYS(mount_setattr),
+                SCMP_SYS(open_tree),
+                SCMP_SYS(move_mount),
+                SCMP_SYS(mount_setattr),
                 SCMP_SYS(openat2),
         };
         scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
@@ -210,8 +212,14 @@ static void test_bind_flags_by_remount(void **state)
 static int locked_flags(const struct mount_root *outer)
 {
         static const char *const options[] = {
-                "bind",          "bind,rw",      "rbind,rw,suid,dev,exec", "bind,noatime",
-                "bind,relatime", "bind,rslave",  "bind,strictatime,rw",    "rbind,nodiratime",
+                "bind",
+                "bind,rw",
+                "rbind,rw,suid,dev,exec",
+                "bind,noatime",
+                "bind,relatime",
+                "bind,rslave",
+                "bind,strictatime,rw",
+                "rbind,nodiratime",
                 "bind,private,nosuid",
         };
         const unsigned long all = ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC;
@@ -455,8 +463,7 @@ static void test_check(void **state)
                 struct error err = ERROR_INIT;
                 char line[256];
 
-                (void)snprintf(line, sizeof(line), "%s%s",
-                               cases[i].line[0] == '@' ? scratch : "",
+                (void)snprintf(line, sizeof(line), "%s%s", cases[i].line[0] == '@' ? scratch : "",
                                cases[i].line + (cases[i].line[0] == '@'));
                 assert_int_equal(mount_plan_add_line(&plan, &err, "%s", line), 0);
                 assert_int_equal(mount_plan_check(&plan, root_path, 1, 9, &err), 0);
@@ -482,7 +489,9 @@ static void test_sort_and_take(void **state)
         assert_int_equal(mount_plan_sort(&plan), 0);
         for (size_t i = 0; i < ARRAY_SIZE(entries); i++) {
                 const struct mount_entry entry = {
-                        .target = (char *)entries[i].target, .pass = entries[i].pass, .bind = true,
+                        .target = (char *)entries[i].target,
+                        .pass = entries[i].pass,
+                        .bind = true,
                 };
 
                 assert_int_equal(mount_plan_append(i < 3 ? &plan : &more, &entry), 0);
