@@ -174,7 +174,7 @@ static int take_archive(struct registry_download *download, const void *data, si
 }
 
 /* GET /images/IMAGE/WHAT */
-static int ask(const char *socket_path, const char *what,
+static int ask(const char *socket_path, const char *image, const char *what,
                int (*take)(struct registry_download *download, const void *data, size_t size,
                            struct error *err),
                struct answer *answer, struct error *err)
@@ -189,7 +189,7 @@ static int ask(const char *socket_path, const char *what,
         options.unix_socket = socket_path;
         options.config_path = NULL;
         options.allow_http = true;
-        if (strbuf_printf(&url, "http://localhost/images/%s/%s", request->image, what) < 0)
+        if (strbuf_printf(&url, "http://localhost/images/%s/%s", image, what) < 0)
                 return error_no_memory(err);
         download.url = url.data;
         if (registry_download(&download, &options, request->report, err) < 0)
@@ -197,45 +197,68 @@ static int ask(const char *socket_path, const char *what,
         return 0;
 }
 
-/* The size of an image as its engine tells it, in bytes; 0 when it does not. */
-static uint64_t parse_size(const struct strbuf *description)
-{
-        struct error ignored = ERROR_INIT;
-        auto_json_node struct json_node *root =
-                json_node_parse(strbuf_text(description), description->length, &ignored);
-        int64_t size = 0;
+/*
+ * What is looked at of a description. The id is asked for afterwards: a name without a
+ * tag stands for one image in the first request, and for all of its tags in an export.
+ */
+struct description {
+        uint64_t size; /* bytes; 0 when it is not told */
+        char id[IMAGE_DIGEST_SIZE];
+};
 
-        return root && json_node_integer(root, "Size", &size) && size > 0 ? (uint64_t)size : 0;
+static int parse_description(const struct strbuf *text, struct description *ret, struct error *err)
+{
+        auto_json_node struct json_node *root =
+                json_node_parse(strbuf_text(text), text->length, err);
+        int64_t size = 0;
+        const char *id;
+
+        if (!root || json_node_text(root, "Id", &id, err) < 0)
+                return -1;
+        if (!id || !image_digest_valid(id))
+                return error_set(err, EBADMSG, "\"%.80s\" is not the id of an image", id ? id : "");
+        memcpy(ret->id, id, sizeof(ret->id));
+        if (json_node_integer(root, "Size", &size) && size > 0)
+                ret->size = (uint64_t)size;
+        return 0;
+}
+
+/* Ask what the engine has of that name. */
+static int describe(const struct request *request, const char *socket_path, struct description *ret,
+                    struct error *err)
+{
+        const struct engine *engine = request->engine;
+        struct answer answer = { .request = request, .fd = -1 };
+        int rc = ask(socket_path, request->image, "json", take_description, &answer, err);
+
+        if (rc < 0 && err->code == ENOENT)
+                error_set(err, ENOENT,
+                          "%s has no image %s (\"%s images\" lists what there is, \"%s pull\" "
+                          "fetches more)",
+                          engine->name, request->image, engine->program, engine->program);
+        if (rc == 0 && parse_description(&answer.text, ret, err) < 0)
+                rc = error_prefix(err, "%s at %s", engine->name, socket_path);
+        strbuf_release(&answer.text);
+        return rc;
 }
 
 /* Returns a descriptor of the archive, or -1 with *err. */
 static int save_over_socket(const struct request *request, const char *socket_path,
                             struct error *err)
 {
-        const char *temp_path = request->options->temp_path;
+        struct description description = { .size = 0 };
         struct answer answer = { .request = request, .fd = -1 };
-        uint64_t size;
-        int rc;
 
         report_info(request->report, "Fetching the image from %s at %s", request->engine->name,
                     socket_path);
-        rc = ask(socket_path, "json", take_description, &answer, err);
-        if (rc < 0 && err->code == ENOENT)
-                error_set(err, ENOENT,
-                          "%s has no image %s (\"%s images\" lists what there is, \"%s pull\" "
-                          "fetches more)",
-                          request->engine->name, request->image, request->engine->program,
-                          request->engine->program);
-        size = rc == 0 ? parse_size(&answer.text) : 0;
-        strbuf_release(&answer.text);
-        if (rc < 0)
+        if (describe(request, socket_path, &description, err) < 0)
                 return -1;
-        answer.fd = spool_open(temp_path, size, err);
+        answer.fd = spool_open(request->options->temp_path, description.size, err);
         if (answer.fd < 0)
                 return -1;
         if (request->report)
-                request->report->progress.bytes_total += size;
-        if (ask(socket_path, "get", take_archive, &answer, err) < 0) {
+                request->report->progress.bytes_total += description.size;
+        if (ask(socket_path, description.id, "get", take_archive, &answer, err) < 0) {
                 (void)close(answer.fd);
                 return -1;
         }
@@ -244,17 +267,37 @@ static int save_over_socket(const struct request *request, const char *socket_pa
 
 /* ---- asking the program ---- */
 
+/* Whether a name may be an id, or the beginning of one, as "docker images" shows it. */
+static bool is_id(const char *image)
+{
+        return strlen(image) >= 12 && image[strspn(image, "0123456789abcdef")] == '\0';
+}
+
+/* The name of one image: "docker save NAME" would save all tags of it. malloc'd, or NULL. */
+static char *name_with_tag(const char *image)
+{
+        const char *last = strrchr(image, '/');
+        bool whole = strpbrk(last ? last : image, ":@") || is_id(image);
+        char *name = NULL;
+
+        return asprintf(&name, "%s%s", image, whole ? "" : ":latest") < 0 ? NULL : name;
+}
+
 /* The same through the command line. why_no_socket is empty when there was none. */
 static int save_by_program(const struct request *request, const struct error *why_no_socket,
                            struct error *err)
 {
         const struct engine *engine = request->engine;
-        const char *const argv[] = { engine->program, "save", request->image, NULL };
+        auto_free char *name = name_with_tag(request->image);
+        const char *const argv[] = { engine->program, "save", name, NULL };
         const char *temp_path = request->options->temp_path;
         auto_program struct program program = PROGRAM_INIT;
         auto_stream struct stream *output = NULL;
-        auto_close int fd = spool_open(temp_path, 0, err);
+        auto_close int fd = -1;
 
+        if (!name)
+                return error_no_memory(err);
+        fd = spool_open(temp_path, 0, err);
         if (fd < 0)
                 return -1;
         output = program_start(&program, argv, request->options->registry.environment, err);

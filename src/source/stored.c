@@ -25,9 +25,10 @@ static int check_digest(struct checked_stream *self, struct error *err)
 
         sha256_finish(self->sha, actual + strlen(actual));
         self->ended = true;
-        if (self->digest[0] && strcmp(self->digest, actual) != 0)
+        if (!self->digest[0])
+                memcpy(self->digest, actual, sizeof(actual));
+        if (strcmp(self->digest, actual) != 0)
                 return error_set(err, EBADMSG, "%s: the content is %s", self->digest, actual);
-        memcpy(self->digest, actual, sizeof(actual));
         self->layer->verified = true;
         return 0;
 }

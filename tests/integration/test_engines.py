@@ -8,15 +8,18 @@ import subprocess
 import time
 
 import harness
+import images
 import trees
 from test_sources import NAME, SourceCase
+
+LATEST = NAME.rpartition(":")[0] + ":latest"
 
 # podman wants a cgroup2 hierarchy, and its state on a file system that overlayfs can use.
 PODMAN = """
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 printf '[storage]\\ndriver="overlay"\\ngraphroot="%s/root"\\nrunroot="%s/run"\\n' $1 $1 >$1/storage.conf
 export CONTAINERS_STORAGE_CONF=$1/storage.conf
-podman load --quiet --input $1/saved.tar >/dev/null
+for image in saved latest; do podman load --quiet --input $1/$image.tar >/dev/null; done
 """
 
 SERVICE = PODMAN + "exec podman system service --time 0 unix://$1/api.sock"
@@ -33,6 +36,8 @@ class EngineCase(SourceCase):
         super().setUp()
         layout = self.layout()
         self.skopeo(layout, "docker-archive:%s:%s" % (self.path("saved.tar"), NAME))
+        other = images.layout(self.path("other"), [images.Tar().file("latest", b"latest")])
+        self.skopeo(other, "docker-archive:%s:%s" % (self.path("latest.tar"), LATEST))
         self.tree_of_umoci = self.expected(layout)
         self.socket = self.path("api.sock")
 
@@ -72,6 +77,11 @@ class EngineCase(SourceCase):
 
 
 class TestSockets(EngineCase):
+    def assert_latest(self, scheme, env):
+        """A name without a tag is that of one image, and not of all tags."""
+        image = self.imported("%s://%s" % (scheme, NAME.rpartition(":")[0]), env=env)
+        self.assertIn(b"latest", self.tree(image))
+
     def test_podman_serves_podman_and_docker_images(self):
         self.serve(SERVICE)
         for scheme, variable in (("podman", "CONTAINER_HOST"), ("dockerd", "DOCKER_HOST")):
@@ -80,6 +90,7 @@ class TestSockets(EngineCase):
             self.assertEqual(record["provenance"], "%s://%s" % (scheme, NAME))
             self.assertRegex(record["digest"], "^sha256:[0-9a-f]{64}$")
             self.assertEqual(len(record["layers"]), 5)
+            self.assert_latest(scheme, env)
             self.refuses(scheme + "://missing:1", "has no image missing:1.*images.*pull", env=env)
             self.refused("import", "--arch", "s390x", "%s://%s" % (scheme, NAME), says="s390x",
                          env=env)
@@ -92,10 +103,13 @@ class TestSockets(EngineCase):
         if not shutil.which("dockerd"):
             self.skipTest("dockerd is not installed")
         self.serve(DOCKERD)
-        subprocess.run(["curl", "--silent", "--fail", "--unix-socket", self.socket, "--data-binary",
-                        "@" + self.path("saved.tar"), "-H", "Content-Type: application/x-tar",
-                        "http://localhost/images/load"], check=True, stdout=subprocess.DEVNULL)
+        for name in ("saved.tar", "latest.tar"):
+            subprocess.run(["curl", "--silent", "--fail", "--unix-socket", self.socket,
+                            "--data-binary", "@" + self.path(name), "-H",
+                            "Content-Type: application/x-tar", "http://localhost/images/load"],
+                           check=True, stdout=subprocess.DEVNULL)
         env = {"DOCKER_HOST": "unix://" + self.socket}
+        self.assert_latest("dockerd", env)
         self.assert_tree("dockerd://" + NAME, self.tree_of_umoci, env=env)
         self.refuses("dockerd://missing", "Docker has no image missing", env=env)
 
@@ -154,11 +168,13 @@ class TestUnusableSockets(EngineCase):
     def test_a_service_that_breaks_off_or_talks_nonsense(self):
         listener = self.listen()
         env = {"DOCKER_HOST": "unix://" + self.socket}
+        description = b'{"Id":"sha256:%s"}' % (b"0" * 64)
         for archive in (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcd",
                         b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nabcd",
                         b"HTTP/1.1 500 Oops\r\nContent-Length: 18\r\n\r\n{\"message\":\"full\"}"):
             process = self.start("enroot", "import", "-o", "x.sqsh", "dockerd://a", env=env)
-            for answer in (None, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", archive):
+            for answer in (None, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (
+                    len(description), description), archive):
                 connection, _ = listener.accept()
                 if answer:
                     connection.recv(65536)
