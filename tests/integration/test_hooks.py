@@ -161,6 +161,17 @@ class TestPrograms(HookCase):
             with open(seen) as file:
                 self.assertEqual(file.read(), self.user.work + "\n")
 
+    def test_the_container_is_known_by_its_number_on_the_host(self):
+        """Also inside a namespace of process ids, where it calls itself 1."""
+        self.hook("50-pid.sh", 'cat "/proc/$ENROOT_PID/comm" > "$SEEN"\n'
+                               'test "$ENROOT_PID" != 1\n')
+        seen = self.user.work + "/seen"
+        for target in self.targets():
+            self.assertEqual(self.output("--pid", target, "sh", "-c", "echo $$",
+                                         env={"SEEN": seen}), "1\n")
+            with open(seen) as file:
+                self.assertEqual(file.read(), "enroot\n")
+
     def test_nothing_is_left_behind_for_the_container_to_see(self):
         self.hook("50-nothing.sh", "true\n")
         for target in self.targets():
