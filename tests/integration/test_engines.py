@@ -17,7 +17,8 @@ LATEST = NAME.rpartition(":")[0] + ":latest"
 # podman wants a cgroup2 hierarchy, and its state on a file system that overlayfs can use.
 PODMAN = """
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
-printf '[storage]\\ndriver="overlay"\\ngraphroot="%s/root"\\nrunroot="%s/run"\\n' $1 $1 >$1/storage.conf
+printf '[storage]\\ndriver="overlay"\\ngraphroot="%s/root"\\nrunroot="%s/run"\\n' \\
+    $1 $1 >$1/storage.conf
 export CONTAINERS_STORAGE_CONF=$1/storage.conf
 for image in saved latest; do podman load --quiet --input $1/$image.tar >/dev/null; done
 """

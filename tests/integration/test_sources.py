@@ -133,8 +133,9 @@ class TestLayouts(SourceCase):
 
     def test_an_index_inside_an_index_and_the_platform_of_arch(self):
         image = images.Layout(self.path("several"))
-        entries = [{**image.manifest([image.layer(Tar().file(arch.encode()))], architecture=arch),
-                    "platform": {"os": "linux", "architecture": arch}} for arch in ("arm64", "amd64")]
+        entries = [{**image.manifest([image.layer(Tar().file(arch))], architecture=arch),
+                    "platform": {"os": "linux", "architecture": arch}}
+                   for arch in ("arm64", "amd64")]
 
         def index(manifests):
             return image.blob(json.dumps({"schemaVersion": 2, "mediaType": images.OCI_INDEX,
