@@ -104,7 +104,7 @@ struct registry_download {
         const char *url; /* http:// or https:// */
         void *context;
 
-        /* Called once before data, with the bytes to come; UINT64_MAX when the server tells none. */
+        /* Called once before data: the bytes to come, UINT64_MAX when the server does not tell. */
         int (*size)(struct registry_download *download, uint64_t size, struct error *err);
         int (*data)(struct registry_download *download, const void *data, size_t size,
                     struct error *err);
