@@ -54,6 +54,9 @@ char *image_reference_file_name(const struct image_reference *ref);
 /* Whether two names mean the same image: "alpine" and "docker.io/library/alpine:latest" do. */
 bool image_names_equal(const char *one, const char *other);
 
+/* Append HOST/REPOSITORY as people and files write it: "docker.io/library/alpine". 0, or -1. */
+int image_reference_name(const struct image_reference *ref, struct strbuf *name);
+
 /* The canonical URI for provenance: docker://REGISTRY#REPOSITORY:TAG or …@DIGEST. malloc'd. */
 char *image_reference_uri(const struct image_reference *ref);
 

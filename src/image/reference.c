@@ -394,6 +394,13 @@ char *image_reference_file_name(const struct image_reference *ref)
         return strbuf_take(&name);
 }
 
+int image_reference_name(const struct image_reference *ref, struct strbuf *name)
+{
+        return strbuf_printf(name, "%s/%s",
+                             strcmp(ref->registry, DOCKER_HUB) == 0 ? "docker.io" : ref->registry,
+                             ref->repository);
+}
+
 char *image_reference_uri(const struct image_reference *ref)
 {
         auto_strbuf struct strbuf uri = STRBUF_INIT;

@@ -77,8 +77,7 @@ int endpoints_init(struct registry *registry, struct error *err)
         const struct registries_entry *entry;
         auto_strbuf struct strbuf name = STRBUF_INIT;
 
-        if (strbuf_printf(&name, "%s/%s", hub_is(ref->registry) ? HUB_NAME : ref->registry,
-                          ref->repository) < 0)
+        if (image_reference_name(ref, &name) < 0)
                 return error_no_memory(err);
         entry = registries_find(&registry->site.registries, name.data);
         if (!entry)

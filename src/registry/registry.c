@@ -31,7 +31,8 @@ struct registry *registry_open(const struct image_reference *ref,
                 .environment = options->environment,
                 .unix_socket = options->unix_socket,
         };
-        if (site_load(&registry->site, options, err) < 0 || endpoints_init(registry, err) < 0)
+        if (trust_load(&registry->trust, ref, options, err) < 0 ||
+            site_load(&registry->site, options, err) < 0 || endpoints_init(registry, err) < 0)
                 return NULL;
         registry->current = registry->endpoints;
         registry->http = http_client_new(&registry->http_options, err);
@@ -44,6 +45,7 @@ void registry_close(struct registry *registry)
                 http_client_free(registry->http);
         endpoints_release(registry);
         site_release(&registry->site);
+        trust_release(&registry->trust);
         free(registry);
 }
 

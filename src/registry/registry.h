@@ -28,8 +28,16 @@ struct registry_options {
 struct registry; /* a session with one repository of one registry */
 
 /*
- * Prepare a session; nothing is sent yet. options, what it refers to, and report
- * must outlive it. NULL with *err on failure.
+ * Whether the policies let images of another transport through ("oci", "docker-archive" …):
+ * path is absolute, or NULL for transports without files. Nothing vouches for such an
+ * image, so a rule that asks for signatures refuses it. Returns 0, or -1 with *err (EACCES).
+ */
+int registry_check_transport(const struct registry_options *options, const char *transport,
+                             const char *path, struct error *err);
+
+/*
+ * Prepare a session; nothing is sent yet. EACCES when a policy rejects the image. options, what it
+ * refers to, and report must outlive it. NULL with *err on failure.
  */
 struct registry *registry_open(const struct image_reference *ref,
                                const struct registry_options *options, struct report *report,
@@ -50,7 +58,8 @@ static inline void cleanup_registry(struct registry **registry)
  * ret_digest  digest of the chosen manifest
  *
  * Errors: ENOENT (no such image, no such platform), EACCES (credentials refused or
- * missing; says which were used and how to give others), EBADMSG (digest),
+ * missing; says which were used and how to give others), EKEYREJECTED (the policy asks
+ * for signatures that the image lacks), EBADMSG (digest),
  * EPROTONOSUPPORT (schema 1), ETIMEDOUT, ECONNREFUSED …
  */
 int registry_resolve(struct registry *registry, const struct image_platform *platform,

@@ -95,6 +95,7 @@ static int resolve(struct registry *registry, const struct image_platform *platf
 {
         const struct image_reference *ref = registry->ref;
         auto_document struct document document = DOCUMENT_INIT;
+        char named[IMAGE_DIGEST_SIZE]; /* what the reference stands for: index or manifest */
         enum image_document type;
 
         report_info(registry->report, "Querying %s for permission", registry->current->host);
@@ -105,12 +106,15 @@ static int resolve(struct registry *registry, const struct image_platform *platf
         registry->current = document.endpoint;
         report_info(registry->report, registry->current->auth.header ? "Authentication succeeded"
                                                                      : "Permission granted");
+        memcpy(named, digest, sizeof(named));
         if (document_type(&document, &type, err) < 0)
                 return -1;
         report_info(registry->report, "Found image manifest%s",
                     type == IMAGE_DOCUMENT_INDEX ? " list" : "");
         if (type == IMAGE_DOCUMENT_INDEX &&
             follow_index(registry, platform, &document, digest, err) < 0)
+                return -1;
+        if (trust_check(registry, named, digest, err) < 0)
                 return -1;
         return image_manifest_parse(strbuf_text(&document.text), document.text.length, ret, err);
 }

@@ -8,6 +8,7 @@
 #include "registry/http.h"
 #include "registry/registry.h"
 #include "registry/site.h"
+#include "registry/trust.h"
 
 /* ENROOT_MAX_CONNECTIONS=0 means no limit; descriptors and memory have one. */
 #define REGISTRY_CONNECTION_LIMIT 100u
@@ -21,6 +22,7 @@ struct registry {
         struct http_options http_options;
         struct http_client *http;
         struct site site;
+        struct trust trust;
         struct endpoint *endpoints; /* at least one */
         size_t endpoint_count;
         struct endpoint *current; /* where transfers start */

@@ -54,6 +54,8 @@ int source_fetch_image_file(const char *uri, const struct source_options *option
         };
         auto_squashfs_image struct squashfs_image *image = NULL;
 
+        if (registry_check_transport(&options->registry, "https", NULL, err) < 0)
+                return error_prefix(err, "%s", uri);
         report_info(report, "Downloading image file");
         if (registry_download(&download, &options->registry, report, err) < 0)
                 return -1;

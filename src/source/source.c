@@ -5,19 +5,24 @@
 #include <string.h>
 
 #include "source/source_private.h"
+#include "util/cleanup.h"
 
 static const struct scheme {
         const char *prefix, *what;
+        const char *transport; /* its name in policies; NULL: the source looks itself */
         source_open_fn *open;
         char *(*file_name)(const char *scheme, const char *uri, struct error *err);
 } schemes[] = {
-        { "docker://", "IMAGE", source_open_docker, source_name_by_reference },
-        { "dockerd://", "IMAGE", source_open_dockerd, source_name_by_reference },
-        { "podman://", "IMAGE", source_open_podman, source_name_by_reference },
-        { "oci:", "DIR[:TAG]", source_open_oci, source_name_by_file },
-        { "oci-archive:", "FILE[:TAG]", source_open_oci_archive, source_name_by_file },
-        { "docker-archive:", "FILE[:NAME]", source_open_docker_archive, source_name_by_file },
-        { "tar:", "FILE", source_open_tar, source_name_by_file },
+        { "docker://", "IMAGE", NULL, source_open_docker, source_name_by_reference },
+        { "dockerd://", "IMAGE", "docker-daemon", source_open_dockerd, source_name_by_reference },
+        { "podman://", "IMAGE", "containers-storage", source_open_podman,
+          source_name_by_reference },
+        { "oci:", "DIR[:TAG]", "oci", source_open_oci, source_name_by_file },
+        { "oci-archive:", "FILE[:TAG]", "oci-archive", source_open_oci_archive,
+          source_name_by_file },
+        { "docker-archive:", "FILE[:NAME]", "docker-archive", source_open_docker_archive,
+          source_name_by_file },
+        { "tar:", "FILE", "tarball", source_open_tar, source_name_by_file },
 };
 
 /* The scheme of a URI; NULL with *err. */
@@ -40,6 +45,30 @@ bool source_is_uri(const char *word)
         return find_scheme(word, &ignored) != NULL;
 }
 
+/*
+ * Whether the policies let the image through. Those of files have the file's real path
+ * as scope, without the ":TAG" that may follow it.
+ */
+static int check_policy(const struct scheme *scheme, const char *uri,
+                        const struct source_options *options, struct error *err)
+{
+        const char *rest = uri + strlen(scheme->prefix);
+        const char *slash = strrchr(rest, '/');
+        auto_free char *file = NULL, *path = NULL;
+
+        if (!scheme->transport)
+                return 0;
+        file = strndup(rest,
+                       (slash ? (size_t)(slash - rest) : 0) + strcspn(slash ? slash : rest, ":"));
+        if (!file)
+                return error_no_memory(err);
+        if (scheme->file_name == source_name_by_file)
+                path = realpath(file, NULL);
+        if (registry_check_transport(&options->registry, scheme->transport, path, err) < 0)
+                return error_prefix(err, "%s", uri);
+        return 0;
+}
+
 struct source *source_open(const char *uri, const struct source_options *options,
                            struct report *report, struct error *err)
 {
@@ -50,7 +79,9 @@ struct source *source_open(const char *uri, const struct source_options *options
                 return NULL;
         }
         scheme = find_scheme(uri, err);
-        return scheme ? scheme->open(uri, options, report, err) : NULL;
+        if (!scheme || check_policy(scheme, uri, options, err) < 0)
+                return NULL;
+        return scheme->open(uri, options, report, err);
 }
 
 char *source_file_name(const char *uri, struct error *err)
