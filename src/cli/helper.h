@@ -11,7 +11,7 @@ struct helper {
         const char *name;  /* the program's, "enroot-mount" */
         const char *words; /* how the help names what follows the options */
         const char *summary;
-        const struct option *options; /* also when words may follow that look like options */
+        const struct option *options;
         int least;                    /* number of words */
 
         /* As that of struct verb. */

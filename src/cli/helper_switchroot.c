@@ -1,7 +1,6 @@
 #include "cli/helper.h"
 
 #include "cli/verb.h"
-#include "runtime/runtime.h"
 
 static struct {
         bool no_rc, login;

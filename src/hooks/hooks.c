@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "env/env.h"
 #include "hooks/builtin.h"
@@ -15,7 +14,6 @@
 #include "hooks/exchange.h"
 #include "hooks/process.h"
 #include "util/dropin.h"
-#include "util/io.h"
 #include "util/path.h"
 
 /* Largest script that rc() of a start configuration may be, in bytes. */
