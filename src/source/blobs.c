@@ -101,9 +101,16 @@ static void set_state(struct blob *blob, enum blob_state state)
                 blob->readable = blob->descriptor->size;
         (void)pthread_cond_broadcast(&set->changed);
         (void)pthread_mutex_unlock(&set->lock);
+}
 
-        if (state == BLOB_READY && set->report)
-                set->report->progress.blobs_done++;
+/* The blob is in the cache, and readable through fd, which is its own from here on. */
+static void set_ready(struct blob *blob, int fd)
+{
+        /* Readers look at it only in that state. */
+        blob->fd = fd;
+        set_state(blob, BLOB_READY);
+        if (blob->set->report)
+                blob->set->report->progress.blobs_done++;
 }
 
 /* What an earlier run has fetched counts. */
@@ -121,7 +128,8 @@ static int sink_begin(struct registry_blob *sink, uint64_t *ret_offset, struct e
 {
         struct blob *blob = sink->context;
         const struct image_descriptor *descriptor = blob->descriptor;
-        int rc;
+        struct error absent = ERROR_INIT;
+        int rc, fd;
 
         if (blob->writer) {
                 *ret_offset = store_writer_size(blob->writer);
@@ -142,8 +150,12 @@ static int sink_begin(struct registry_blob *sink, uint64_t *ret_offset, struct e
                 set_state(blob, BLOB_GROWING);
                 return 0;
         case 2:
+                fd = store_get(blob->set->store, descriptor->digest, descriptor->size, &absent);
+                /* Removed already: it will be begun once more. */
+                if (fd < 0)
+                        return 1;
                 count_bytes(blob->set, descriptor->size);
-                set_state(blob, BLOB_READY);
+                set_ready(blob, fd);
                 return 2;
         default:
                 return -1;
@@ -251,11 +263,19 @@ static void *commit_blobs(void *context)
         while ((blob = next_verified(set))) {
                 struct error failure = ERROR_INIT;
                 struct store_writer *writer = blob->writer;
-                int rc = store_commit(writer, &failure);
+                /* Opened now: "cache gc" may remove the name as soon as there is one. */
+                int fd = fcntl(store_writer_fd(writer), F_DUPFD_CLOEXEC, 0);
 
-                if (rc < 0)
+                if (fd < 0)
+                        error_errno(&failure, "%s", blob->descriptor->digest);
+                else if (store_commit(writer, &failure) < 0)
+                        (void)close(TAKE_FD(fd));
+                if (fd >= 0) {
+                        set_ready(blob, fd);
+                } else {
                         set_failure(set, &failure);
-                set_state(blob, rc < 0 ? BLOB_MISSING : BLOB_READY);
+                        set_state(blob, BLOB_MISSING);
+                }
                 blob->writer = NULL;
                 store_writer_free(writer);
         }
@@ -290,22 +310,15 @@ struct blob_reader {
         uint64_t position;
 };
 
-/* Open the file that the blob is in by now. Called with the lock. */
+/* A descriptor of the file that the blob is in by now. Called with the lock. */
 static int open_blob(const struct blob *blob, struct error *err)
 {
-        const struct image_descriptor *descriptor = blob->descriptor;
-        int fd;
+        bool ready = blob->state == BLOB_READY;
+        int fd = fcntl(ready ? blob->fd : store_writer_fd(blob->writer), F_DUPFD_CLOEXEC, 0);
 
-        if (blob->state == BLOB_READY && blob->fd < 0) {
-                fd = store_get(blob->set->store, descriptor->digest, descriptor->size, err);
-        } else {
-                int held = blob->fd < 0 ? store_writer_fd(blob->writer) : blob->fd;
-
-                fd = fcntl(held, F_DUPFD_CLOEXEC, 0);
-                if (fd < 0)
-                        error_errno(err, "%s", descriptor->digest);
-        }
-        if (fd >= 0 && blob->state == BLOB_READY)
+        if (fd < 0)
+                return error_errno(err, "%s", blob->descriptor->digest);
+        if (ready)
                 (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
         return fd;
 }

@@ -28,7 +28,7 @@ struct blob {
         struct blobs *set;
         const struct image_descriptor *descriptor;
         enum blob_state state;
-        int fd; /* of a blob that the cache had: it stays readable if it is removed there; or -1 */
+        int fd; /* of a ready blob, which stays readable if it is removed from the cache; or -1 */
         struct store_writer *writer; /* NULL unless growing (the fetching thread's) or verified */
         uint64_t readable;           /* bytes in the file of a growing or verified blob */
         bool put_off;                /* another process was at it; the user knows */

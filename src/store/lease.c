@@ -124,36 +124,30 @@ struct watch {
 static int create(struct lease *lease, struct error *err)
 {
         auto_strbuf struct strbuf text = STRBUF_INIT;
-        struct stat st;
 
         lease->fd = openat(lease->dir_fd, lease->name,
                            O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
         if (lease->fd < 0 && errno == EEXIST)
                 return 0;
-        if (lease->fd < 0 || fstat(lease->fd, &st) < 0)
+        if (lease->fd < 0)
                 return error_errno(err, "%s", lease->name);
-        lease->inode = st.st_ino;
         /* Without it the lease is as good, but for others finding out about our end at once. */
         if (print_holder(&text) == 0)
                 (void)io_write_full(lease->fd, text.data, text.length);
         return 1;
 }
 
-/* Whether the file of the other one is without a living holder; *inode is the file's. */
-static bool is_stale(const struct lease *lease, struct watch *watch, struct report *report,
-                     ino_t *inode)
+/* Whether the file of the other one, open as fd, is without a living holder. */
+static bool is_stale(const struct lease *lease, int fd, struct watch *watch, struct report *report)
 {
-        /* Opening makes a network file system look at its server again. */
-        auto_close int fd = openat(lease->dir_fd, lease->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         auto_strbuf struct strbuf text = STRBUF_INIT;
         struct error ignored = ERROR_INIT;
         struct holder holder;
         bool known;
         struct stat st;
 
-        if (fd < 0 || fstat(fd, &st) < 0)
+        if (fstat(fd, &st) < 0)
                 return false;
-        *inode = st.st_ino;
         known = io_read_fd(fd, lease->name, HOLDER_LIMIT, &text, &ignored) == 0 &&
                 parse_holder(strbuf_text(&text), &holder);
         if (known && is_gone(&holder))
@@ -171,20 +165,46 @@ static bool is_stale(const struct lease *lease, struct watch *watch, struct repo
         return now() - watch->since > STALE_SECONDS;
 }
 
+/* Whether the name in the lease's directory is that of the open file. */
+static bool is_file(const struct lease *lease, const char *name, int fd)
+{
+        struct stat held, named;
+
+        return fstat(fd, &held) == 0 &&
+               fstatat(lease->dir_fd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+               held.st_ino == named.st_ino && held.st_dev == named.st_dev;
+}
+
 /*
- * Remove a stale file, and no other: between the look at it and this, somebody else may
- * have removed it and taken the lease. Renaming makes sure which file it is.
+ * Remove a stale file, open as fd, and no other: its holder may have released it and
+ * ended, and somebody else taken the lease, since it was opened. While it is open no
+ * other file gets its inode number; renaming it makes sure that the right one goes.
  */
-static void remove_stale(const struct lease *lease, ino_t inode)
+static void remove_stale(const struct lease *lease, int fd)
 {
         auto_free char *aside = temp_file_random_name(lease->name);
-        struct stat st;
 
-        if (!aside || renameat(lease->dir_fd, lease->name, lease->dir_fd, aside) < 0)
+        if (!aside || !is_file(lease, lease->name, fd) ||
+            renameat(lease->dir_fd, lease->name, lease->dir_fd, aside) < 0)
                 return;
-        if (fstatat(lease->dir_fd, aside, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino != inode)
+        if (!is_file(lease, aside, fd))
                 (void)linkat(lease->dir_fd, aside, lease->dir_fd, lease->name, 0);
         (void)unlinkat(lease->dir_fd, aside, 0);
+}
+
+/* Look at the lease of somebody else: remove it when he is gone, else give him time. */
+static void wait_for_other(const struct lease *lease, struct watch *watch, struct report *report)
+{
+        const struct timespec pause = { .tv_nsec = POLL_NSEC };
+        /* Opening makes a network file system look at its server again. */
+        auto_close int fd = openat(lease->dir_fd, lease->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+        if (fd < 0)
+                return;
+        if (is_stale(lease, fd, watch, report))
+                remove_stale(lease, fd);
+        else
+                (void)nanosleep(&pause, NULL);
 }
 
 static void *keep_alive(void *context)
@@ -225,7 +245,6 @@ static int start_beating(struct lease *lease, struct error *err)
 int lease_take(struct lease *lease, int dir_fd, const char *name, struct report *report,
                struct error *err)
 {
-        const struct timespec pause = { .tv_nsec = POLL_NSEC };
         struct watch watch = { .since = now() };
 
         *lease = (struct lease){ .dir_fd = dir_fd, .fd = -1 };
@@ -235,16 +254,12 @@ int lease_take(struct lease *lease, int dir_fd, const char *name, struct report 
         }
         for (;;) {
                 int taken = create(lease, err);
-                ino_t inode;
 
                 if (taken < 0)
                         return -1;
                 if (taken > 0)
                         return start_beating(lease, err);
-                if (is_stale(lease, &watch, report, &inode))
-                        remove_stale(lease, inode);
-                else
-                        (void)nanosleep(&pause, NULL);
+                wait_for_other(lease, &watch, report);
                 if (cancel_check(err) < 0)
                         return -1;
         }
@@ -252,8 +267,6 @@ int lease_take(struct lease *lease, int dir_fd, const char *name, struct report 
 
 void lease_release(struct lease *lease)
 {
-        struct stat st;
-
         if (lease->beating) {
                 (void)pthread_mutex_lock(&lease->lock);
                 lease->ended = true;
@@ -265,8 +278,7 @@ void lease_release(struct lease *lease)
         }
         if (lease->fd >= 0) {
                 /* After a long stop, of the machine perhaps, it may be another's. */
-                if (fstatat(lease->dir_fd, lease->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-                    st.st_ino == lease->inode)
+                if (is_file(lease, lease->name, lease->fd))
                         (void)unlinkat(lease->dir_fd, lease->name, 0);
                 (void)close(lease->fd);
         }

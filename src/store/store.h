@@ -192,7 +192,6 @@ struct lease {
         int dir_fd; /* borrowed */
         char *name;
         int fd; /* of the lease's file; -1: not held */
-        ino_t inode;
         pthread_t thread; /* shows that we live */
         pthread_mutex_t lock;
         pthread_cond_t end;
