@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -12,9 +12,13 @@
 #include "registry/clock.h"
 #include "util/cancel.h"
 #include "util/io.h"
+#include "util/launch.h"
 
 /* The longest that a request to stop can go unnoticed, in milliseconds. */
 #define TICK_MS 100
+
+/* How often a program that has closed its output is asked whether it has ended. */
+#define REAP_MS 5
 
 /* A descriptor that holds text, to be read from its start: no pipe can be full or broken. */
 static int input_fd(const char *text, struct error *err)
@@ -26,51 +30,10 @@ static int input_fd(const char *text, struct error *err)
         return TAKE_FD(fd);
 }
 
-/* Importing ignores SIGPIPE, and a child of a thread inherits that thread's mask. */
-static void set_signals(posix_spawnattr_t *attributes)
-{
-        sigset_t defaults, unblocked;
-
-        sigemptyset(&unblocked);
-        sigemptyset(&defaults);
-        sigaddset(&defaults, SIGPIPE);
-        posix_spawnattr_setsigdefault(attributes, &defaults);
-        posix_spawnattr_setsigmask(attributes, &unblocked);
-        posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-}
-
-static int spawn(const struct program *program, int input, int output, pid_t *ret,
-                 struct error *err)
-{
-        char *const none[] = { NULL };
-        const struct strlist *environment = program->environment;
-        posix_spawn_file_actions_t actions;
-        posix_spawnattr_t attributes;
-        int code;
-
-        if (posix_spawn_file_actions_init(&actions) != 0)
-                return error_no_memory(err);
-        if (posix_spawnattr_init(&attributes) != 0) {
-                posix_spawn_file_actions_destroy(&actions);
-                return error_no_memory(err);
-        }
-        set_signals(&attributes);
-        code = posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
-        if (code == 0 && input >= 0)
-                code = posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
-        if (code == 0)
-                code = posix_spawnp(ret, program->argv[0], &actions, &attributes,
-                                    (char *const *)program->argv,
-                                    environment && environment->items ? environment->items : none);
-        posix_spawnattr_destroy(&attributes);
-        posix_spawn_file_actions_destroy(&actions);
-        return code ? error_set(err, code, "%s: %s", program->argv[0], strerror(code)) : 0;
-}
-
 /* Read until the end of the output, within the time. */
-static int collect(const struct program *program, int fd, struct strbuf *output, struct error *err)
+static int collect(const struct program *program, int fd, int64_t deadline, struct strbuf *output,
+                   struct error *err)
 {
-        int64_t deadline = clock_ms() + program->timeout * 1000;
         char piece[4096];
         int rc = 0;
 
@@ -100,11 +63,31 @@ static int collect(const struct program *program, int fd, struct strbuf *output,
         return rc;
 }
 
+/* Wait for its end, within what is left of the time. Returns its status, or -1 with *err. */
+static int reap(const struct program *program, pid_t pid, int64_t deadline, struct error *err)
+{
+        bool limited = program->timeout > 0;
+        int status = 0;
+
+        for (;;) {
+                pid_t done = waitpid(pid, &status, limited ? WNOHANG : 0);
+
+                if (done == pid)
+                        return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+                if (limited && clock_ms() > deadline)
+                        return error_set(err, ETIMEDOUT, "%s: no end after %ld seconds",
+                                         program->argv[0], program->timeout);
+                if (limited)
+                        (void)poll(NULL, 0, REAP_MS);
+        }
+}
+
 int program_run(const struct program *program, struct strbuf *output, struct error *err)
 {
         auto_close int input = program->input ? input_fd(program->input, err) : -1;
         auto_close int reader = -1, writer = -1;
-        int pipe_fds[2], status = 0, rc;
+        int64_t deadline = clock_ms() + program->timeout * 1000;
+        int pipe_fds[2], code, status;
         pid_t pid;
 
         if (program->input && input < 0)
@@ -113,15 +96,24 @@ int program_run(const struct program *program, struct strbuf *output, struct err
                 return error_errno(err, "pipe");
         reader = pipe_fds[0];
         writer = pipe_fds[1];
-        if (spawn(program, input, writer, &pid, err) < 0)
-                return -1;
+
+        const struct launch launch = { .argv = program->argv,
+                                       .environment = program->environment,
+                                       .input = input,
+                                       .output = writer,
+                                       .errors = -1 };
+
+        code = launch_program(&launch, &pid);
+        if (code)
+                return error_set(err, code, "%s: %s", program->argv[0], strerror(code));
         (void)close(TAKE_FD(writer));
-        rc = collect(program, reader, output, err);
-        if (rc < 0)
+        status = collect(program, reader, deadline, output, err);
+        if (status == 0)
+                status = reap(program, pid, deadline, err);
+        if (status < 0) {
                 (void)kill(pid, SIGKILL);
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-                ;
-        if (rc < 0)
-                return -1;
-        return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+                while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+                        ;
+        }
+        return status;
 }

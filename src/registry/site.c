@@ -80,8 +80,10 @@ static int add_containers_files(struct site *site, struct error *err)
         auto_free char *user = NULL;
         int rc = 0;
 
-        if (only)
-                return add_file(site, only, "", err) < 0 ? -1 : 0;
+        if (only) {
+                rc = add_file(site, only, "", err);
+                return rc == 0 ? error_prefix(err, "CONTAINERS_REGISTRIES_CONF") : rc < 0 ? -1 : 0;
+        }
         if (user_containers(site, &user, err) < 0)
                 return -1;
         if (user)

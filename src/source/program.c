@@ -4,67 +4,27 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "util/cleanup.h"
+#include "util/launch.h"
 
 /* The end of its standard error that goes into a message, in bytes. */
 #define ERRORS_SHOWN 400
 
-static int add_descriptors(posix_spawn_file_actions_t *actions, int output, int errors)
-{
-        int code =
-                posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-
-        if (code == 0)
-                code = posix_spawn_file_actions_adddup2(actions, output, STDOUT_FILENO);
-        if (code == 0)
-                code = posix_spawn_file_actions_adddup2(actions, errors, STDERR_FILENO);
-        return code;
-}
-
-/* An import ignores SIGPIPE, and its threads block signals; the program shall do neither. */
-static int spawn(struct program *program, const char *const *argv,
-                 const struct strlist *environment, int output)
-{
-        char *const none[] = { NULL };
-        posix_spawn_file_actions_t actions;
-        posix_spawnattr_t attributes;
-        sigset_t defaults, unblocked;
-        int code = posix_spawn_file_actions_init(&actions);
-
-        if (code)
-                return code;
-        code = posix_spawnattr_init(&attributes);
-        if (code) {
-                (void)posix_spawn_file_actions_destroy(&actions);
-                return code;
-        }
-        (void)sigemptyset(&unblocked);
-        (void)sigemptyset(&defaults);
-        (void)sigaddset(&defaults, SIGPIPE);
-        (void)posix_spawnattr_setsigdefault(&attributes, &defaults);
-        (void)posix_spawnattr_setsigmask(&attributes, &unblocked);
-        (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-        code = add_descriptors(&actions, output, program->errors);
-        if (code == 0)
-                code = posix_spawnp(&program->pid, argv[0], &actions, &attributes,
-                                    (char *const *)argv,
-                                    environment && environment->items ? environment->items : none);
-        (void)posix_spawnattr_destroy(&attributes);
-        (void)posix_spawn_file_actions_destroy(&actions);
-        return code;
-}
-
 struct stream *program_start(struct program *program, const char *const *argv,
                              const struct strlist *environment, struct error *err)
 {
+        auto_close int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
         auto_close int reader = -1, writer = -1;
         int pipe_fds[2], code;
 
+        if (nothing < 0) {
+                error_errno(err, "/dev/null");
+                return NULL;
+        }
         if (pipe2(pipe_fds, O_CLOEXEC) < 0) {
                 error_errno(err, "pipe");
                 return NULL;
@@ -77,7 +37,14 @@ struct stream *program_start(struct program *program, const char *const *argv,
                 error_errno(err, "memfd_create");
                 return NULL;
         }
-        code = spawn(program, argv, environment, writer);
+
+        const struct launch launch = { .argv = argv,
+                                       .environment = environment,
+                                       .input = nothing,
+                                       .output = writer,
+                                       .errors = program->errors };
+
+        code = launch_program(&launch, &program->pid);
         if (code) {
                 program->pid = 0;
                 error_set(err, code, "%s: %s", argv[0], strerror(code));

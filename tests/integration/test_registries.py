@@ -188,6 +188,10 @@ class TestRules(RegistriesCase):
         self.enroot_import(reference, env={
             "CONTAINERS_REGISTRIES_CONF": self.user.home + "/other.conf"})
 
+    def test_a_named_file_that_is_missing_is_an_error(self):
+        self.refused("import", "docker://alpine", says="CONTAINERS_REGISTRIES_CONF.*no such file",
+                     env={"CONTAINERS_REGISTRIES_CONF": "/nonexistent"})
+
     def test_enroots_own_file_wins(self):
         self.make(self.user.home + "/.config/containers")
         self.rules(registry(self.plain.host, blocked="true"),
