@@ -115,10 +115,10 @@ static int read_places(struct scan *scan, struct error *err)
 /* ---- one process ---- */
 
 /* The inode number in "mnt:[4026531840]", or 0. */
-static uint64_t namespace_of(int process_fd, const char *file)
+static uint64_t namespace_of(int dir_fd, const char *file)
 {
         char text[64];
-        ssize_t length = readlinkat(process_fd, file, text, sizeof(text) - 1);
+        ssize_t length = readlinkat(dir_fd, file, text, sizeof(text) - 1);
         const char *number;
 
         if (length <= 0)
@@ -275,15 +275,30 @@ static int keep_oldest(struct scan *scan, struct runtime_process *process, struc
         return 0;
 }
 
+/* Whether the process may be looked into, and is somewhere else. One system call. */
+static bool is_elsewhere(const struct scan *scan, int proc_fd, const char *name)
+{
+        char path[sizeof("2147483647/ns/mnt")];
+        uint64_t number;
+
+        if ((size_t)snprintf(path, sizeof(path), "%s/ns/mnt", name) >= sizeof(path))
+                return false;
+        number = namespace_of(proc_fd, path);
+        return number != 0 && number != scan->own_namespace;
+}
+
 static int look_at(struct scan *scan, int proc_fd, const char *name, struct error *err)
 {
         auto_cleanup(process_release) struct runtime_process process = { .pid = atoi(name) };
-        auto_close int fd = openat(proc_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
         auto_strbuf struct strbuf text = STRBUF_INIT;
+        auto_close int fd = -1;
         struct error ignored = ERROR_INIT;
         struct proc_stat stat;
         int found;
 
+        if (!is_elsewhere(scan, proc_fd, name))
+                return 0;
+        fd = openat(proc_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
                 return 0;
         process.mount_namespace = namespace_of(fd, "ns/mnt");
