@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <pwd.h>
 #include <sched.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -17,6 +16,7 @@
 
 #include "config/config.h"
 #include "util/io.h"
+#include "util/launch.h"
 #include "util/strbuf.h"
 
 #define ANSWER_SIZE 256 /* bytes; names of users and hosts are shorter */
@@ -105,27 +105,6 @@ static bool answer_known(const char *command, char *answer)
         return false;
 }
 
-/* Start /bin/sh with its output going to write_fd. Returns 0 or an errno value. */
-static int spawn_shell(const char *command, const struct strlist *environment, int write_fd,
-                       pid_t *ret_pid)
-{
-        static char *const no_environment[] = { NULL };
-        char *const argv[] = { (char *)"sh", (char *)"-c", (char *)command, NULL };
-        posix_spawn_file_actions_t actions;
-        int result = posix_spawn_file_actions_init(&actions);
-
-        if (result)
-                return result;
-        result = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-        if (!result)
-                result = posix_spawn_file_actions_adddup2(&actions, write_fd, STDOUT_FILENO);
-        if (!result)
-                result = posix_spawn(ret_pid, "/bin/sh", &actions, NULL, argv,
-                                     environment->items ? environment->items : no_environment);
-        (void)posix_spawn_file_actions_destroy(&actions);
-        return result;
-}
-
 /*
  * The command's exit status does not count, as in the classic tool: files have
  * $(cat FILE 2> /dev/null). Its messages go to standard error.
@@ -133,15 +112,26 @@ static int spawn_shell(const char *command, const struct strlist *environment, i
 static int read_shell(const char *command, const struct strlist *environment, struct strbuf *output,
                       struct error *err)
 {
+        const char *const argv[] = { "/bin/sh", "-c", command, NULL };
+        auto_close int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
         auto_close int read_end = -1, write_end = -1;
         int ends[2], result;
         pid_t pid;
 
+        if (nothing < 0)
+                return error_errno(err, "/dev/null");
         if (pipe2(ends, O_CLOEXEC) < 0)
                 return error_errno(err, "pipe");
         read_end = ends[0];
         write_end = ends[1];
-        result = spawn_shell(command, environment, write_end, &pid);
+
+        const struct launch launch = { .argv = argv,
+                                       .environment = environment,
+                                       .input = nothing,
+                                       .output = write_end,
+                                       .errors = -1 };
+
+        result = launch_program(&launch, &pid);
         if (result) {
                 errno = result;
                 return error_errno(err, "/bin/sh");
