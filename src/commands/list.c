@@ -263,7 +263,7 @@ int command_list(const struct command_context *context, enum list_format format,
         case LIST_FANCY:
                 return list_fancy(&names, &processes, out, err);
         case LIST_JSON:
-                return list_json(data_path, &names, &processes, out, err);
+                return list_json(context->config, &names, &processes, out, err);
         }
         return 0;
 }

@@ -5,5 +5,5 @@
 #include "runtime/runtime.h"
 
 /* Print everything that is known of the containers and of what runs, as a JSON array. */
-int list_json(const char *data_path, const struct strlist *names,
+int list_json(const struct config *config, const struct strlist *names,
               const struct runtime_processes *processes, FILE *out, struct error *err);

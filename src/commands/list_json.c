@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "commands/container.h"
+#include "commands/place.h"
 #include "commands/record.h"
 #include "util/json_writer.h"
 #include "util/path.h"
@@ -20,37 +20,33 @@
 /* ---- size ---- */
 
 /*
- * Bytes on the disk below a directory, which is closed; other file systems do not count,
- * and neither does what may not be read. A file of several names counts a part for each.
+ * Bytes on the disk below a directory; other file systems do not count, and neither does
+ * what may not be read. A file of several names counts a part for each.
  */
-static uint64_t tree_bytes(int dir_fd)
+static uint64_t tree_bytes(int parent_fd, const char *name)
 {
-        auto_closedir DIR *dir = fdopendir(dir_fd);
+        int dir_fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        auto_closedir DIR *dir = dir_fd >= 0 ? fdopendir(dir_fd) : NULL;
         const struct dirent *entry;
         struct stat own, st;
         uint64_t bytes = 0;
 
         if (!dir) {
-                (void)close(dir_fd);
+                if (dir_fd >= 0)
+                        (void)close(dir_fd);
                 return 0;
         }
-        if (fstat(dirfd(dir), &own) < 0)
+        if (fstat(dir_fd, &own) < 0)
                 return 0;
         while ((entry = readdir(dir)) != NULL) {
-                int child;
-
                 if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-                    fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+                    fstatat(dir_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
                     st.st_dev != own.st_dev)
                         continue;
                 bytes += (uint64_t)st.st_blocks * 512 /
                          (S_ISDIR(st.st_mode) || st.st_nlink == 0 ? 1 : st.st_nlink);
-                if (!S_ISDIR(st.st_mode))
-                        continue;
-                child = openat(dirfd(dir), entry->d_name,
-                               O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-                if (child >= 0)
-                        bytes += tree_bytes(child);
+                if (S_ISDIR(st.st_mode))
+                        bytes += tree_bytes(dir_fd, entry->d_name);
         }
         return bytes;
 }
@@ -127,24 +123,28 @@ static void write_processes(struct json_writer *writer, const struct runtime_pro
 
 /* ---- one of the list ---- */
 
-static int write_container(struct json_writer *writer, const char *data_path, const char *name,
-                           const struct runtime_processes *processes, struct error *err)
+static int write_container(struct json_writer *writer, const struct config *config,
+                           const char *name, const struct runtime_processes *processes,
+                           struct error *err)
 {
         auto_image_record struct image_record record = { .provenance = NULL };
-        auto_free char *path = path_join(data_path, name);
-        auto_close int root_fd = -1;
+        auto_place struct place place = PLACE_INIT;
+        auto_free char *path = path_join(config->data_path, name);
         struct error ignored = ERROR_INIT;
 
         if (!path)
                 return error_no_memory(err);
-        root_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        /* One that was removed meanwhile, or that is damaged, must not cost the others. */
-        if (root_fd >= 0 && record_read_container(root_fd, &record, &ignored) <= 0)
-                record.provenance = provenance_of_rc(root_fd);
         json_write_object(writer, NULL);
         json_write_text(writer, "name", name);
         json_write_text(writer, "path", path);
-        json_write_number(writer, "bytes", (int64_t)tree_bytes(TAKE_FD(root_fd)));
+        /* One that was removed meanwhile, or that is damaged, must not cost the others. */
+        if (place_find(&place, config, name, &ignored) == 0) {
+                if (place_read_record(&place, &record, &ignored) <= 0 && !place.lazy)
+                        record.provenance = provenance_of_rc(place.fd);
+                if (place.lazy)
+                        json_write_text(writer, "image", place.image);
+                json_write_number(writer, "size", (int64_t)tree_bytes(place.fd, "."));
+        }
         write_record(writer, &record);
         write_processes(writer, processes, name, NULL);
         json_write_end(writer);
@@ -164,7 +164,7 @@ static void write_image(struct json_writer *writer, const char *image,
         json_write_text(writer, "path", image);
         /* It may have been deleted, or replaced, since it was started. */
         if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
-                json_write_number(writer, "bytes", st.st_size);
+                json_write_number(writer, "size", st.st_size);
                 (void)record_read_image(fd, image, &record, &ignored);
         }
         write_record(writer, &record);
@@ -172,7 +172,7 @@ static void write_image(struct json_writer *writer, const char *image,
         json_write_end(writer);
 }
 
-int list_json(const char *data_path, const struct strlist *names,
+int list_json(const struct config *config, const struct strlist *names,
               const struct runtime_processes *processes, FILE *out, struct error *err)
 {
         auto_strbuf struct strbuf text = STRBUF_INIT;
@@ -180,7 +180,7 @@ int list_json(const char *data_path, const struct strlist *names,
 
         json_write_array(&writer, NULL);
         for (size_t i = 0; i < names->count; i++)
-                if (write_container(&writer, data_path, names->items[i], processes, err) < 0)
+                if (write_container(&writer, config, names->items[i], processes, err) < 0)
                         return -1;
         for (size_t i = 0; i < processes->count; i++) {
                 const struct runtime_process *process = &processes->items[i];

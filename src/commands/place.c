@@ -112,6 +112,19 @@ int place_open_image(const struct place *place, struct error *err)
         return TAKE_FD(fd);
 }
 
+int place_read_record(const struct place *place, struct image_record *ret, struct error *err)
+{
+        auto_close int image_fd = -1;
+        int found;
+
+        if (place->lazy) {
+                image_fd = place_open_image(place, err);
+                return image_fd < 0 ? -1 : record_read_image(image_fd, place->image, ret, err);
+        }
+        found = record_read_container(place->fd, ret, err);
+        return found < 0 ? error_prefix(err, "container %s", place->path) : found;
+}
+
 int place_remove(const struct config *config, int data_fd, const char *name, struct error *err)
 {
         auto_free char *target = place_lazy_target(data_fd, name);

@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 
+#include "commands/record.h"
 #include "config/config.h"
 #include "util/error.h"
 
@@ -49,6 +50,9 @@ void place_release(struct place *place);
  * one that the container was made from. Returns a descriptor, or -1 with *err.
  */
 int place_open_image(const struct place *place, struct error *err);
+
+/* Read where the container came from: 1, 0 when that is not recorded, or -1 with *err. */
+int place_read_record(const struct place *place, struct image_record *ret, struct error *err);
 
 /*
  * Remove a container, or what is left of one under a temporary name, with the changes of a

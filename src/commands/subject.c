@@ -47,7 +47,6 @@ static int open_container(struct subject *subject, const struct command_context 
                           const char *name, struct error *err)
 {
         struct place *place = &subject->place;
-        auto_close int image_fd = -1;
         int found;
 
         if (place_find(place, context->config, name, err) < 0)
@@ -56,16 +55,7 @@ static int open_container(struct subject *subject, const struct command_context 
         subject->path = strdup(place->path);
         if (!subject->path)
                 return error_no_memory(err);
-        if (place->lazy) {
-                image_fd = place_open_image(place, err);
-                if (image_fd < 0)
-                        return -1;
-                found = record_read_image(image_fd, place->image, &subject->own, err);
-        } else {
-                found = record_read_container(place->fd, &subject->own, err);
-                if (found < 0)
-                        error_prefix(err, "container %s", place->path);
-        }
+        found = place_read_record(place, &subject->own, err);
         if (found > 0)
                 subject->record = &subject->own;
         return found < 0 ? -1 : 0;
