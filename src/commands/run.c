@@ -73,6 +73,37 @@ static char *reference_of(const struct run_arguments *arguments, const char *uri
         return reference;
 }
 
+/*
+ * Whether what the cache has may be used unseen: 1, 0 when the image must be resolved
+ * again, because nobody promises that its reference still means the same or a policy
+ * wants to see signatures, -1 with *err when a policy rejects it.
+ */
+static int may_use_cache(const struct command_context *context,
+                         const struct run_arguments *arguments, const char *uri, bool lasting,
+                         struct error *err)
+{
+        auto_remote_image struct remote_image image = REMOTE_IMAGE_INIT;
+        auto_image_reference struct image_reference ref = { .user = NULL };
+        int allowed;
+
+        if (arguments->pull == RUN_PULL_ALWAYS)
+                return 0;
+        if (!lasting)
+                return arguments->pull == RUN_PULL_NEVER;
+        if (remote_image_prepare(&image, context, arguments->arch, err) < 0 ||
+            image_reference_parse(uri, &ref, err) < 0)
+                return -1;
+        allowed = registry_check_image(&image.options.registry, &ref, err);
+        if (allowed < 0)
+                return error_prefix(err, "%s", uri);
+        if (allowed == 0 && arguments->pull == RUN_PULL_NEVER)
+                return error_set(err, EACCES,
+                                 "%s: a policy asks for signatures, which --pull never cannot look "
+                                 "for",
+                                 uri);
+        return allowed;
+}
+
 /* The path of an image of the cache, which is there. malloc'd, or NULL with *err. */
 static char *path_of(const struct store *store, const char *digest, struct error *err)
 {
@@ -95,7 +126,7 @@ int command_run_find(const struct command_context *context, const struct run_arg
         auto_close int fd = -1;
         char digest[IMAGE_DIGEST_SIZE];
         bool lasting;
-        int found;
+        int found = 1;
 
         /* An image file needs nothing of all this. */
         if (!source_is_uri(arguments->image) &&
@@ -108,9 +139,10 @@ int command_run_find(const struct command_context *context, const struct run_arg
         reference = reference_of(arguments, uri, &lasting, err);
         if (!reference)
                 return -1;
-        if (!imported && (arguments->pull == RUN_PULL_ALWAYS ||
-                          (!lasting && arguments->pull != RUN_PULL_NEVER)))
-                return 0;
+        if (!imported)
+                found = may_use_cache(context, arguments, uri, lasting, err);
+        if (found <= 0)
+                return found;
         store = store_open(context->config->cache_path, err);
         if (!store)
                 return -1;

@@ -36,6 +36,14 @@ int registry_check_transport(const struct registry_options *options, const char 
                              const char *path, struct error *err);
 
 /*
+ * Whether the policies let an image of a registry through without anybody looking at it:
+ * 1; 0 when they ask for signatures, which registry_resolve checks; -1 with *err (EACCES
+ * when one rejects it).
+ */
+int registry_check_image(const struct registry_options *options, const struct image_reference *ref,
+                         struct error *err);
+
+/*
  * Prepare a session; nothing is sent yet. EACCES when a policy rejects the image. options, what it
  * refers to, and report must outlive it. NULL with *err on failure.
  */

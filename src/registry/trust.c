@@ -90,6 +90,16 @@ int trust_load(struct trust *trust, const struct image_reference *ref,
         return 0;
 }
 
+int registry_check_image(const struct registry_options *options, const struct image_reference *ref,
+                         struct error *err)
+{
+        auto_cleanup(trust_release) struct trust trust = { .count = 0 };
+
+        if (trust_load(&trust, ref, options, err) < 0)
+                return -1;
+        return find_kind(&trust, POLICY_SIGNED) == NULL;
+}
+
 int registry_check_transport(const struct registry_options *options, const char *transport,
                              const char *path, struct error *err)
 {

@@ -245,6 +245,18 @@ class TestSignatures(PolicyCase):
         self.policy({self.host: self.signed_by(key, type="matchRepository")})
         self.accepted(repository)
 
+    def test_rules_count_for_images_that_run_has_in_the_cache(self):
+        word = "docker://%s#%s" % (self.host, harness.world.library.pushed("alpine"))
+        self.env.update(ALLOW)
+        self.enroot("run", word, "true")
+        self.policy({self.host: self.signed_by(self.key())})
+        self.refused("run", word, "true", says="asks for a signature: the image has none")
+        self.refused("run", "--pull", "never", word, "true", says="--pull never cannot look for")
+        self.policy({self.host: REJECT})
+        self.refused("run", word, "true", says="rejected by the policy")
+        self.policy({self.host: ACCEPT}, default=REJECT)
+        self.enroot("run", word, "true")
+
     def test_a_pinned_image_needs_its_signature_too(self):
         repository, digest = self.push()
         key = self.key()
