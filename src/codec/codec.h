@@ -1,6 +1,7 @@
 /*
  * codec/: decompression streams, chosen by the first bytes of the data and never
- * by a media type or a file name (users' registries mislabel layers).
+ * by a media type or a file name (users' registries mislabel layers); and compression, in
+ * the two formats that image layers have.
  */
 #pragma once
 
@@ -30,3 +31,23 @@ struct stream *codec_open(struct stream *source, struct error *err);
  * An error of the source comes after what was read before it.
  */
 struct stream *codec_prefetch(struct stream *source, size_t ahead, struct error *err);
+
+enum codec_format {
+        CODEC_GZIP, /* RFC 1952, without a name or time */
+        CODEC_ZSTD, /* RFC 8878, one frame with a checksum */
+};
+
+/*
+ * Compression into a sink: write to .base, then finish once. The same data give the same
+ * bytes, however they are cut into writes and on however many threads.
+ */
+struct codec_compressor;
+
+/* target stays the caller's and must outlive it. NULL with *err on failure. */
+struct codec_compressor *codec_compressor_open(enum codec_format format, unsigned int threads,
+                                             struct byte_sink *target, struct error *err);
+struct byte_sink *codec_compressor_sink(struct codec_compressor *compressor);
+
+/* Give what is left to the target. Returns 0, or -1 with *err. */
+int codec_compressor_finish(struct codec_compressor *compressor, struct error *err);
+void codec_compressor_close(struct codec_compressor *compressor);

@@ -3,6 +3,7 @@
 #include <zstd_errors.h>
 
 #include "codec/decoder.h"
+#include "codec/encoder.h"
 
 static void *zstd_open(struct error *err)
 {
@@ -46,3 +47,48 @@ static void zstd_close(void *decoder)
 }
 
 const struct decoder_format zstd_format = { "zstd", zstd_open, zstd_decode, zstd_close };
+
+/* ---- compression ---- */
+
+#define ENCODER_LEVEL 3
+
+static void *zstd_encoder_open(unsigned int threads, struct error *err)
+{
+        ZSTD_CCtx *context = ZSTD_createCCtx();
+
+        if (!context) {
+                error_no_memory(err);
+                return NULL;
+        }
+        (void)ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, ENCODER_LEVEL);
+        (void)ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
+        /*
+         * One worker gives the same bytes as many, but others than none. A library that was
+         * built without threads refuses, and compresses all the same.
+         */
+        (void)ZSTD_CCtx_setParameter(context, ZSTD_c_nbWorkers, threads > 0 ? (int)threads : 1);
+        return context;
+}
+
+static int zstd_encode(void *encoder, struct encoder_io *io, struct error *err)
+{
+        ZSTD_inBuffer in = { io->in, io->in_left, 0 };
+        ZSTD_outBuffer out = { io->out, io->out_left, 0 };
+        size_t left = ZSTD_compressStream2(encoder, &out, &in,
+                                           io->in_end ? ZSTD_e_end : ZSTD_e_continue);
+
+        if (ZSTD_isError(left))
+                return error_set(err, EIO, "zstd: %s", ZSTD_getErrorName(left));
+        io->in += in.pos;
+        io->in_left -= in.pos;
+        io->out += out.pos;
+        io->out_left -= out.pos;
+        return io->in_end && left == 0;
+}
+
+static void zstd_encoder_close(void *encoder)
+{
+        ZSTD_freeCCtx(encoder);
+}
+
+const struct encoder_format zstd_encoder = { zstd_encoder_open, zstd_encode, zstd_encoder_close };

@@ -76,11 +76,13 @@ int command_inspect(const struct command_context *context,
                     const struct inspect_arguments *arguments, FILE *out, struct error *err);
 
 struct export_arguments {
-        const char *name;   /* of the container */
-        const char *output; /* NULL: NAME.sqsh in the current directory */
+        const char *name;     /* of the container */
+        const char *output;   /* NULL: named after it, in the current directory */
+        const char *format;   /* NULL: as output says, else squashfs */
+        const char *compress; /* of an OCI layer; NULL: gzip */
 };
 
-/* Make an image file of a container; an existing one only falls with force_override. */
+/* Make an image of a container; an existing one only falls with force_override. */
 int command_export(const struct command_context *context, const struct export_arguments *arguments,
                    struct error *err);
 

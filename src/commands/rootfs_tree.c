@@ -265,3 +265,44 @@ int rootfs_file_copy(struct rootfs_file *file, struct tree_inode *inode,
                 return error_prefix(err, "/%s", file->path);
         return 0;
 }
+
+/* ---- a file as text ---- */
+
+static int begin_text(void *context, struct tree_inode *inode, struct error *err)
+{
+        (void)context;
+        (void)inode;
+        (void)err;
+        return 0;
+}
+
+/* What is read so is not sparse, and zeros at its end would mean nothing. */
+static int append_text(void *context, const void *data, size_t size, uint64_t offset,
+                       struct error *err)
+{
+        (void)offset;
+        return strbuf_append_mem(context, data, size) < 0 ? error_no_memory(err) : 0;
+}
+
+static int end_text(void *context, struct error *err)
+{
+        (void)context;
+        (void)err;
+        return 0;
+}
+
+int rootfs_tree_read(struct rootfs_tree *rootfs, const char *path, size_t limit,
+                     struct strbuf *content, struct error *err)
+{
+        const struct content_sink sink = { begin_text, append_text, end_text, content };
+        const struct tree_node *node = tree_lookup(rootfs->tree, path);
+        auto_rootfs_file struct rootfs_file file = ROOTFS_FILE_INIT;
+
+        if (!node || node->inode->meta.type != ENTRY_FILE)
+                return 0;
+        if (node->inode->meta.size > limit)
+                return error_set(err, EFBIG, "/%s: larger than %zu bytes", path, limit);
+        if (rootfs_file_open(&file, rootfs, path, node->inode, err) < 0)
+                return -1;
+        return rootfs_file_copy(&file, node->inode, &sink, err);
+}

@@ -72,3 +72,7 @@ int rootfs_file_next_data(struct rootfs_file *file, uint64_t *offset, uint64_t *
  */
 int rootfs_file_copy(struct rootfs_file *file, struct tree_inode *inode,
                      const struct content_sink *sink, struct error *err);
+
+/* Append the content of a regular file; nothing if there is none. Returns 0, or -1 with *err. */
+int rootfs_tree_read(struct rootfs_tree *rootfs, const char *path, size_t limit,
+                     struct strbuf *content, struct error *err);

@@ -234,6 +234,41 @@ int image_record_write(const struct image_record *record, struct strbuf *text, s
 int image_record_parse(const char *text, size_t length, struct image_record *ret,
                        struct error *err);
 
+/* ---- OCI documents that an export writes ---- */
+
+#define IMAGE_OCI_LAYOUT   "{\"imageLayoutVersion\":\"1.0.0\"}"
+#define IMAGE_OCI_CONFIG   "application/vnd.oci.image.config.v1+json"
+#define IMAGE_OCI_MANIFEST "application/vnd.oci.image.manifest.v1+json"
+#define IMAGE_OCI_LAYER    "application/vnd.oci.image.layer.v1.tar" /* + "+gzip", "+zstd" */
+
+/*
+ * The configuration of an image of one layer.
+ *
+ * original  the configuration that the container was imported with, whose settings are
+ *           kept; NULL for one that is known from
+ * known     its environment, entry point, command; the architecture is for both
+ * created   seconds since the epoch
+ *
+ * Here and below, what is written is appended to *text; 0, or -1 with *err.
+ */
+int image_oci_write_config(const char *original, const struct image_config *known,
+                           const char *diff_id, int64_t created, struct strbuf *text,
+                           struct error *err);
+int image_oci_write_manifest(const struct image_descriptor *config,
+                             const struct image_descriptor *layer, struct strbuf *text,
+                             struct error *err);
+
+/*
+ * The index of a layout with an image more.
+ *
+ * old       the index that there is, or NULL
+ * manifest  NULL only checks that the tag is free
+ * replace   whether what has the tag already goes; else it is an error (EEXIST)
+ */
+int image_oci_write_index(const char *old, size_t old_length,
+                          const struct image_descriptor *manifest, const char *tag, bool replace,
+                          struct strbuf *text, struct error *err);
+
 /* ---- small JSON documents of the registry protocol ---- */
 
 /*

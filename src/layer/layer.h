@@ -53,3 +53,42 @@ int layer_next(struct layer *layer, struct entry *entry, struct error *err);
  */
 ssize_t layer_read(struct layer *layer, const void **ret_data, uint64_t *ret_offset,
                    struct error *err);
+
+/*
+ * The opposite: a tar archive from entries, which the same entries make byte for byte. pax
+ * records are written where ustar does not do: for long names, large numbers, attributes,
+ * sparse files (as GNU tar's version 1.0).
+ */
+struct tar_writer;
+
+/* target stays the caller's and must outlive the writer. NULL with *err on failure. */
+struct tar_writer *tar_writer_new(struct byte_sink *target, struct error *err);
+void tar_writer_free(struct tar_writer *writer);
+
+static inline void cleanup_tar_writer(struct tar_writer **writer)
+{
+        if (*writer)
+                tar_writer_free(*writer);
+}
+#define auto_tar_writer __attribute__((cleanup(cleanup_tar_writer)))
+
+/* A part of a sparse file that is no hole. */
+struct tar_range {
+        uint64_t offset, size;
+};
+
+/*
+ * Begin an entry; devices and sockets, which tar has no use for here, are refused (EINVAL).
+ *
+ * path    as in a tree; "" is the root
+ * meta    a hard link has its target; the size counts for files
+ * ranges  where a sparse file has data, rising; count 0: everywhere
+ */
+int tar_writer_begin(struct tar_writer *writer, const char *path, const struct entry_meta *meta,
+                     const struct tar_range *ranges, size_t count, struct error *err);
+
+/* The content of a file, holes as zeros: all of it, in any number of calls. */
+int tar_writer_data(struct tar_writer *writer, const void *data, size_t size, struct error *err);
+
+/* End the archive. */
+int tar_writer_finish(struct tar_writer *writer, struct error *err);

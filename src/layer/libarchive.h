@@ -36,7 +36,29 @@
         X(entry_mtime, archive_entry_mtime)                                                        \
         X(entry_size, archive_entry_size)                                                          \
         X(entry_xattr_reset, archive_entry_xattr_reset)                                            \
-        X(entry_xattr_next, archive_entry_xattr_next)
+        X(entry_xattr_next, archive_entry_xattr_next)                                              \
+        X(write_new, archive_write_new)                                                            \
+        X(write_free, archive_write_free)                                                          \
+        X(write_set_format, archive_write_set_format_pax_restricted)                               \
+        X(write_set_format_option, archive_write_set_format_option)                                \
+        X(write_set_last_block, archive_write_set_bytes_in_last_block)                             \
+        X(write_open, archive_write_open)                                                          \
+        X(write_header, archive_write_header)                                                      \
+        X(write_data, archive_write_data)                                                          \
+        X(write_close, archive_write_close)                                                        \
+        X(write_fail, archive_write_fail)                                                          \
+        X(entry_clear, archive_entry_clear)                                                        \
+        X(entry_set_pathname, archive_entry_set_pathname)                                          \
+        X(entry_set_hardlink, archive_entry_set_hardlink)                                          \
+        X(entry_set_symlink, archive_entry_set_symlink)                                            \
+        X(entry_set_filetype, archive_entry_set_filetype)                                          \
+        X(entry_set_perm, archive_entry_set_perm)                                                  \
+        X(entry_set_uid, archive_entry_set_uid)                                                    \
+        X(entry_set_gid, archive_entry_set_gid)                                                    \
+        X(entry_set_mtime, archive_entry_set_mtime)                                                \
+        X(entry_set_size, archive_entry_set_size)                                                  \
+        X(entry_add_xattr, archive_entry_xattr_add_entry)                                          \
+        X(entry_add_sparse, archive_entry_sparse_add_entry)
 
 #define ARCHIVE_MEMBER(member, symbol) __typeof__(symbol) *member;
 struct archive_functions {

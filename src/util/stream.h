@@ -51,3 +51,18 @@ struct stream *stream_from_fd(int fd, struct error *err);
 
 /* A stream over memory that must outlive it. NULL with *err on failure. */
 struct stream *stream_from_memory(const void *data, size_t size, struct error *err);
+
+/*
+ * The opposite: takes a sequence of bytes. A sink that passes them on leaves the next one
+ * to its owner.
+ */
+struct byte_sink {
+        /* Take all size bytes. Returns 0, or -1 with *err. */
+        int (*write)(struct byte_sink *sink, const void *data, size_t size, struct error *err);
+};
+
+static inline int byte_sink_write(struct byte_sink *sink, const void *data, size_t size,
+                                  struct error *err)
+{
+        return sink->write(sink, data, size, err);
+}
