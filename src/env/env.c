@@ -61,6 +61,16 @@ static int put_item(struct strlist *env, char *item, size_t name_size)
         return 0;
 }
 
+const char *env_setting(const struct strlist *host, const struct strlist *container,
+                        const char *name)
+{
+        const char *value = env_get(host, name);
+
+        if (!value || !*value)
+                value = env_get(container, name);
+        return value && *value ? value : NULL;
+}
+
 int env_set(struct strlist *env, const char *name, const char *value)
 {
         auto_strbuf struct strbuf item = STRBUF_INIT;

@@ -22,6 +22,13 @@
 /* The value of name in a "KEY=VALUE" list (the last one counts), or NULL. */
 const char *env_get(const struct strlist *env, const char *name);
 
+/*
+ * A variable that both the host and the container may set: the host's counts, as its user's
+ * last word; empty and unset are the same. NULL when neither does.
+ */
+const char *env_setting(const struct strlist *host, const struct strlist *container,
+                        const char *name);
+
 /* Define or redefine a variable. Returns 0, or -1 without memory. */
 int env_set(struct strlist *env, const char *name, const char *value);
 int env_unset(struct strlist *env, const char *name);

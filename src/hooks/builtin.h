@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "gpu/gpu.h"
 #include "hooks/hooks.h"
 
 int hook_aptfix(struct hook_context *context, struct hook_plan *plan, struct error *err);
@@ -13,6 +14,7 @@ int hook_home(struct hook_context *context, struct hook_plan *plan, struct error
 int hook_localtime(struct hook_context *context, struct hook_plan *plan, struct error *err);
 int hook_mig_config(struct hook_context *context, struct hook_plan *plan, struct error *err);
 int hook_shadow(struct hook_context *context, struct hook_plan *plan, struct error *err);
+int hook_nvidia(struct hook_context *context, struct hook_plan *plan, struct error *err);
 int hook_sharp(struct hook_context *context, struct hook_plan *plan, struct error *err);
 int hook_slurm_pmi(struct hook_context *context, struct hook_plan *plan, struct error *err);
 int hook_slurm_pytorch(struct hook_context *context, struct hook_plan *plan, struct error *err);
@@ -22,6 +24,13 @@ int hook_slurm_pytorch(struct hook_context *context, struct hook_plan *plan, str
  * unset are the same. NULL when neither does.
  */
 const char *hook_setting(const struct hook_context *context, const char *name);
+
+/*
+ * Put an injection into a plan and into the container's environment; mounts get the origin.
+ * Warnings are reported.
+ */
+int hook_inject(struct hook_context *context, struct hook_plan *plan,
+                struct gpu_injection *injection, const char *origin, struct error *err);
 
 /* Define a variable of the container unless it has one. Returns 0, or -1 with *err. */
 int hook_set_default(struct hook_context *context, const char *name, const char *value,

@@ -301,11 +301,7 @@ int hooks_call_rc(struct hooks *hooks, struct strbuf *script, struct error *err)
 
 const char *hook_setting(const struct hook_context *context, const char *name)
 {
-        const char *value = env_get(&context->config->environment, name);
-
-        if (!value || !*value)
-                value = env_get(context->environment, name);
-        return value && *value ? value : NULL;
+        return env_setting(&context->config->environment, context->environment, name);
 }
 
 int hook_set_default(struct hook_context *context, const char *name, const char *value,

@@ -6,6 +6,7 @@
  * bind           path or in root  in root, created   open_tree, mount_setattr, move_mount;
  *                                                    before Linux 5.12 mount(2) and remount
  * file system    -                in root, created   mount(2)
+ * bind, content  file in memory   in root, created   as a bind of that file
  * image          path or in root  in root, created   by the root's mount_image
  * move           path or in root  in root, created   mount(2)
  * remount,bind   -                in root            mount_setattr or mount(2)
@@ -29,6 +30,7 @@
 #include "mount/mount.h"
 #include "mount/syscalls.h"
 #include "util/cleanup.h"
+#include "util/io.h"
 #include "util/path.h"
 #include "util/root_file.h"
 
@@ -347,6 +349,55 @@ static int apply_bind(const struct mount_entry *entry, const struct mount_root *
         return -1;
 }
 
+/* ---- files in memory ---- */
+
+/* The name of the one file in the file system that is made for it. */
+#define MEMORY_FILE "/content"
+
+static int write_memory(const char *path, const struct mount_entry *entry)
+{
+        auto_close int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0444);
+
+        return fd < 0 ? -1 : io_write_full(fd, entry->content, entry->content_length);
+}
+
+static int bind_memory(const struct mount_entry *entry, const struct mount_root *root, int target,
+                       struct error *err)
+{
+        auto_strbuf struct strbuf path = STRBUF_INIT;
+
+        if (strbuf_printf(&path, "%s" MEMORY_FILE, root->path) < 0)
+                return error_no_memory(err);
+        if (write_memory(path.data, entry) < 0)
+                return error_errno(err, "cannot keep it in memory");
+        if (check_types(path.data, target, err) < 0)
+                return -1;
+        return bind_tree(entry, root, path.data, target, err);
+}
+
+/*
+ * Bind a file that exists in memory only. A file system for it stands over the root for the
+ * moment: of one that is mounted nowhere, nothing can be bound before Linux 6.15. The bind
+ * keeps it when it is taken away again.
+ */
+static int apply_content(const struct mount_entry *entry, const struct mount_root *root,
+                         struct error *err)
+{
+        auto_close int target = target_open(entry, root, NULL, err);
+        int result;
+
+        if (target < 0)
+                return -1;
+        if (!root->path)
+                return error_set(err, EOPNOTSUPP, "no files in memory can be mounted here");
+        if (mount("tmpfs", root->path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755") < 0)
+                return error_errno(err, "type tmpfs");
+        result = bind_memory(entry, root, target, err);
+        if (umount2(root->path, MNT_DETACH) < 0 && result == 0)
+                return error_errno(err, "cannot take the memory of the file away again");
+        return result;
+}
+
 /*
  * An image file, which the kernel takes from devices only. Returns 0; 1 when the source is
  * something else; or -1 with *err.
@@ -448,6 +499,8 @@ static int apply_entry(const struct mount_entry *entry, const struct mount_root 
                 return apply_to_existing(entry, root, err);
         if (entry->move)
                 return apply_move(entry, root, err);
+        if (entry->content)
+                return apply_content(entry, root, err);
         if (entry->bind)
                 return apply_bind(entry, root, err);
         if (entry->type)

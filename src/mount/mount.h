@@ -36,6 +36,11 @@ struct mount_entry {
         bool propagation_recursive;
         bool bind, recursive, remount, move, detach;
         bool image; /* type squashfs: source is an image file, or a device */
+
+        /* Of a bind without a source: a file in memory that holds this, not known to fstab. */
+        char *content;
+        size_t content_length;
+
         enum mount_create create;
         bool nofail, silent;
         int pass;     /* fs_passno: lower ones first, negative ones before the hooks */

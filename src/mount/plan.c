@@ -36,6 +36,7 @@ void mount_entry_release(struct mount_entry *entry)
         free(entry->target);
         free(entry->type);
         free(entry->data);
+        free(entry->content);
         free(entry->origin);
         *entry = (struct mount_entry){ .source = NULL };
 }
@@ -69,6 +70,12 @@ int mount_plan_append(struct mount_plan *plan, const struct mount_entry *entry)
                         continue;
                 *strings[i] = strdup(*strings[i]);
                 failed |= !*strings[i];
+        }
+        if (copy.content) {
+                copy.content = malloc(copy.content_length + 1);
+                failed |= !copy.content;
+                if (copy.content)
+                        memcpy(copy.content, entry->content, copy.content_length);
         }
         if (failed) {
                 mount_entry_release(&copy);

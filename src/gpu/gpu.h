@@ -1,0 +1,109 @@
+/*
+ * gpu/: finds GPUs and what their drivers have of files, and says what a container needs
+ * of them: mounts, links, variables. Only looks; hooks/ carries an injection out.
+ *
+ * Nothing here writes to a cgroup or needs a privilege, and no program of the image is run.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "mount/mount.h"
+#include "util/cleanup.h"
+#include "util/error.h"
+#include "util/root_view.h"
+#include "util/strlist.h"
+
+/* ---- where things are looked for ---- */
+
+/*
+ * What is put in front of the host's paths, each "" or a directory without a slash at its
+ * end: driver where the driver's files are ("/usr/bin/nvidia-smi"), dev where "/dev" is, and
+ * so on. Inside the container everything has its usual name.
+ */
+struct gpu_roots {
+        char *driver, *dev, *proc, *sys, *run;
+};
+
+/*
+ * The variable that moves all five to a directory, for tests without a GPU. Ignored in a
+ * program with more rights than its caller (AT_SECURE).
+ */
+#define GPU_TEST_ROOT "ENROOT_GPU_TEST_ROOT"
+
+/* The setting that moves the driver's files alone, as where a container provides the driver. */
+#define GPU_DRIVER_ROOT "ENROOT_DRIVER_ROOT"
+
+/* As the environment has it. Returns 0, or -1 without memory. */
+int gpu_roots_init(struct gpu_roots *roots, const struct strlist *environment);
+void gpu_roots_release(struct gpu_roots *roots);
+#define auto_gpu_roots auto_cleanup(gpu_roots_release)
+
+/* ---- what is asked for, and what comes of it ---- */
+
+struct gpu_request {
+        const struct gpu_roots *roots;
+        const struct strlist *host;      /* environment of the host, which counts first */
+        const struct strlist *container; /* environment of the container */
+        const struct root_view *view;    /* its rootfs */
+};
+
+/* As env_setting of both environments. */
+const char *gpu_setting(const struct gpu_request *request, const char *name);
+
+/* A symbolic link to be made, or to be replaced where there is one. Both are owned. */
+struct gpu_link {
+        char *path, *target;
+};
+
+/* A library in the container, for its linker. Every string is owned. */
+struct gpu_library {
+        char *soname; /* NULL when it has none */
+        char *path;   /* in the container */
+        char *source; /* on the host; NULL for one of the image itself */
+        unsigned int flags; /* of its entry in ld.so.cache: architecture and ABI */
+};
+
+/*
+ * What a container gets, in this order: mounts, links, variables ("KEY=VALUE"; "KEY" takes
+ * one away). Warnings are lines for the user. Libraries are what gpu_injection_finish makes
+ * links and a linker cache of.
+ */
+struct gpu_injection {
+        struct mount_plan mounts;
+        struct gpu_link *links;
+        size_t link_count;
+        struct strlist environment;
+        struct strlist warnings;
+        struct gpu_library *libraries;
+        size_t library_count;
+};
+
+#define GPU_INJECTION_INIT { .links = NULL }
+
+void gpu_injection_release(struct gpu_injection *injection);
+#define auto_gpu_injection auto_cleanup(gpu_injection_release)
+
+/* ---- NVIDIA ---- */
+
+/* Whether the environments ask for NVIDIA GPUs or their driver: the cheap first question. */
+bool gpu_nvidia_wanted(const struct gpu_request *request);
+
+/*
+ * Add what NVIDIA_VISIBLE_DEVICES and its companions ask for.
+ *
+ * Returns 0, or -1 with *err saying why the GPUs that were asked for cannot be used, and
+ * the injection as it was: nothing is injected in part.
+ */
+int gpu_nvidia_inject(const struct gpu_request *request, struct gpu_injection *injection,
+                      struct error *err);
+
+/* The version in /proc/driver/nvidia/version ("… Kernel Module  535.129.03  Thu …"). Pure. */
+bool gpu_nvidia_version_parse(const char *text, char *ret, size_t size);
+
+/*
+ * The path that ld.so.cache has for a library of this machine's own architecture, or NULL;
+ * points into the cache. Pure.
+ */
+const char *gpu_ld_cache_find(const char *cache, size_t length, const char *library);
