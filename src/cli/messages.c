@@ -1,4 +1,5 @@
 #include "cli/messages.h"
+#include "util/thread.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -142,7 +143,7 @@ void messages_progress_start(struct report *report)
         terminal.report = report;
         terminal.running = true;
         (void)clock_gettime(CLOCK_MONOTONIC, &terminal.started);
-        terminal.running = pthread_create(&terminal.thread, NULL, run_progress, NULL) == 0;
+        terminal.running = thread_start(&terminal.thread, run_progress, NULL) == 0;
 }
 
 void messages_progress_stop(void)

@@ -7,13 +7,13 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "codec/codec.h"
+#include "util/thread.h"
 
 #define BUFFER_SIZE   (512 * 1024)
 #define BUFFERS_LEAST 2
@@ -198,19 +198,6 @@ static void prefetch_close(struct stream *stream)
         prefetch_free(self);
 }
 
-/* Signals are for the program's own threads: its handlers must not run in this one. */
-static int start_thread(struct prefetch *self)
-{
-        sigset_t all, before;
-        int result;
-
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        result = pthread_create(&self->thread, NULL, run, self);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-        return result;
-}
-
 static size_t buffers_for(size_t ahead)
 {
         size_t count = ahead / BUFFER_SIZE;
@@ -239,7 +226,7 @@ struct stream *codec_prefetch(struct stream *source, size_t ahead, struct error 
         self->buffers = malloc(self->count * BUFFER_SIZE);
         pthread_mutex_init(&self->lock, NULL);
         pthread_cond_init(&self->changed, NULL);
-        result = self->sizes && self->buffers ? start_thread(self) : ENOMEM;
+        result = self->sizes && self->buffers ? thread_start(&self->thread, run, self) : ENOMEM;
         if (result != 0) {
                 prefetch_free(self);
                 error_set(err, result, "cannot start a thread: %s", strerror(result));

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "util/cleanup.h"
+#include "util/thread.h"
 
 int blobs_init(struct blobs *set, struct store *store, struct report *report,
                const struct image_descriptor *descriptors, size_t count, struct error *err)
@@ -286,7 +287,7 @@ int blobs_fetch(struct blobs *set, struct registry *registry)
 {
         struct error failure = ERROR_INIT;
         pthread_t committer;
-        bool threaded = pthread_create(&committer, NULL, commit_blobs, set) == 0;
+        bool threaded = thread_start(&committer, commit_blobs, set) == 0;
 
         if (fetch(set, registry, &failure) < 0)
                 set_failure(set, &failure);

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +13,7 @@
 #include "source/source_private.h"
 #include "util/cleanup.h"
 #include "util/quantity.h"
+#include "util/thread.h"
 
 struct docker_source {
         struct source base;
@@ -36,16 +36,10 @@ static void *fetch_layers(void *context)
         return NULL;
 }
 
-/* Signals are for the thread that waits for them. */
 static int start_thread(struct docker_source *source, struct error *err)
 {
-        sigset_t all, before;
-        int code;
+        int code = thread_start(&source->thread, fetch_layers, source);
 
-        sigfillset(&all);
-        (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-        code = pthread_create(&source->thread, NULL, fetch_layers, source);
-        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
         if (code != 0)
                 return error_set(err, code, "cannot start a thread: %s", strerror(code));
         source->fetching = true;

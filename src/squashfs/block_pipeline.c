@@ -15,12 +15,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "squashfs/duplicates.h"
 #include "squashfs/output.h"
 #include "util/cleanup.h"
+#include "util/thread.h"
 
 #define FIRST_FRAGMENT_CAPACITY 64
 
@@ -276,26 +276,21 @@ static int start_worker(struct block_pipeline *pipeline, struct worker *worker)
         worker->compressor = sqfs_copy(pipeline->config.compressor);
         if (!worker->compressor)
                 return ENOMEM;
-        status = pthread_create(&worker->thread, NULL, run_worker, worker);
+        status = thread_start(&worker->thread, run_worker, worker);
         worker->started = status == 0;
         return status;
 }
 
 static int start_workers(struct block_pipeline *pipeline, struct error *err)
 {
-        sigset_t all, old;
         int status = 0;
 
         pipeline->workers = calloc(pipeline->config.workers, sizeof(*pipeline->workers));
         if (!pipeline->workers)
                 return error_no_memory(err);
 
-        /* Signals are for the caller's threads: its handlers and EINTR are to work there. */
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &old);
         for (unsigned int i = 0; i < pipeline->config.workers && status == 0; i++)
                 status = start_worker(pipeline, &pipeline->workers[i]);
-        pthread_sigmask(SIG_SETMASK, &old, NULL);
         if (status != 0) {
                 errno = status;
                 return error_errno(err, "start a thread for compression");

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +24,7 @@
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/temp_file.h"
+#include "util/thread.h"
 
 #define BEAT_SECONDS  2
 #define STALE_SECONDS 30 /* many beats: a busy server may hold one back */
@@ -226,16 +226,11 @@ static void *keep_alive(void *context)
 
 static int start_beating(struct lease *lease, struct error *err)
 {
-        sigset_t all, before;
         int code;
 
         (void)pthread_mutex_init(&lease->lock, NULL);
         (void)pthread_cond_init(&lease->end, NULL);
-        /* Signals are for the thread that waits for them. */
-        sigfillset(&all);
-        (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-        code = pthread_create(&lease->thread, NULL, keep_alive, lease);
-        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+        code = thread_start(&lease->thread, keep_alive, lease);
         if (code != 0)
                 return error_set(err, code, "cannot start a thread: %s", strerror(code));
         lease->beating = true;

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "util/cleanup.h"
+#include "util/thread.h"
 
 /* Numbers of one directory: some file systems are slow with very large ones. */
 #define STAGE_DIRECTORY_FILES 4096
@@ -147,15 +147,9 @@ static void *work(void *context)
 /* With fewer threads than wanted it takes longer, and that is all. */
 static void start_threads(struct stage *stage, size_t wanted)
 {
-        sigset_t all, before;
-
-        /* Signals are for the thread that waits for them. */
-        sigfillset(&all);
-        (void)pthread_sigmask(SIG_SETMASK, &all, &before);
         while (stage->thread_count < wanted &&
-               pthread_create(&stage->threads[stage->thread_count], NULL, work, stage) == 0)
+               thread_start(&stage->threads[stage->thread_count], work, stage) == 0)
                 stage->thread_count++;
-        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 int stage_init(struct stage *stage, int fd, unsigned int threads, struct maker *maker,

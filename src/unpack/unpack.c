@@ -16,6 +16,7 @@
 #include "unpack/extract.h"
 #include "util/cancel.h"
 #include "util/cleanup.h"
+#include "util/thread.h"
 
 #define THREADS_MAX 32
 
@@ -83,7 +84,7 @@ static int run_step(struct unpack *unpack,
                 workers[i] = (struct worker){ unpack, &unpack->extractors[i], step };
         /* With fewer threads than wanted it takes longer, and that is all. */
         while (started < unpack->threads &&
-               pthread_create(&threads[started], NULL, work, &workers[started]) == 0)
+               thread_start(&threads[started], work, &workers[started]) == 0)
                 started++;
         work(&workers[0]);
         for (unsigned int i = 1; i < started; i++)
