@@ -1,11 +1,10 @@
 /*
  * A command where another process is.
  *
- * Everything about the process is read before any of its namespaces is entered, through
- * descriptors that cannot come to mean another process (join_target.c). What the program
- * holds of the host is closed before the command runs, its working directory is one that
- * is in the container (CVE-2024-21626), and as long as it is still this program, nobody
- * inside can look into it.
+ * Everything about the process is read through descriptors that cannot come to mean
+ * another one (join_target.c). What the program holds of the host is closed before the
+ * command runs, its working directory is one that is in the container (CVE-2024-21626),
+ * and as long as it is still this program, nobody inside can look into it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -146,12 +145,14 @@ static int enter_directories(const struct surroundings *surroundings, struct rep
         return chdir("/") < 0 ? error_errno(err, "/") : 0;
 }
 
-static int prepare(const struct runtime_join *join, const struct config *config,
-                   const struct join_target *target, struct login *login,
-                   struct surroundings *surroundings, struct error *err)
+/*
+ * Needs the capabilities of the namespace: only the owner may open a process's environ, and
+ * that may be another user of the container, with a subordinate id.
+ */
+static int prepare_login(const struct runtime_join *join, const struct config *config,
+                         const struct join_target *target, struct login *login, struct error *err)
 {
-        if (read_environment(target, &login->environment, err) < 0 ||
-            read_umask(target, login, err) < 0 || read_surroundings(target, surroundings, err) < 0)
+        if (read_environment(target, &login->environment, err) < 0)
                 return -1;
         for (size_t i = 0; join->env && i < join->env->count; i++)
                 if (env_add_word(&login->environment, join->env->items[i], &config->environment,
@@ -181,14 +182,15 @@ int runtime_join(const struct runtime_join *join, const struct config *config,
                 return -1;
         if (!(namespaces & CLONE_NEWNS))
                 return error_set(err, EINVAL, "process %d is not in a container", join->pid);
-        if (check_start(&target, join->start, err) < 0 ||
-            prepare(join, config, &target, &login, &surroundings, err) < 0)
+        if (check_start(&target, join->start, err) < 0 || read_umask(&target, &login, err) < 0 ||
+            read_surroundings(&target, &surroundings, err) < 0)
                 return -1;
 
         result = join_target_enter(&target, namespaces, join->root, ret_status, err);
         if (result != 0)
                 return result;
-        if (enter_directories(&surroundings, report, err) < 0 ||
+        if (prepare_login(join, config, &target, &login, err) < 0 ||
+            enter_directories(&surroundings, report, err) < 0 ||
             privileges_limit(getuid(), err) < 0)
                 return -1;
         container.user_namespace = surroundings.single_id;

@@ -400,6 +400,40 @@ class TestOwnProcesses(ExecCase):
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), -signal.SIGKILL)
 
 
+class TestSubordinateIds(ExecCase):
+    """A container in which other ids are real."""
+
+    def test_rights_are_those_of_the_start(self):
+        self.container()
+        for options in (("--subids",), ("--subids", "--root")):
+            process = self.begin("alpine", *options, "--rw")
+            inside = self.output(process, "grep", "-E", "^(Uid|Gid|Cap|NoNew|Seccomp:)",
+                                 "/proc/self/status")
+            process.stdin.write(b"\n")
+            started = self.enroot("start", *options, "alpine", "grep", "-E",
+                                  "^(Uid|Gid|Cap|NoNew|Seccomp:)", "/proc/self/status").out
+            self.assertEqual(inside, started)
+            self.end(process)
+
+    def test_root_on_request(self):
+        process = self.begin(self.container(), "--subids")
+        self.assertEqual(self.output(process, "id", "-u"), "%d\n" % self.user.uid)
+        for option in ("-r", "--root"):
+            shown = self.enroot("exec", option, "alpine", "sh", "-c",
+                                "id -u; touch /tmp/x; chown 7 /tmp/x; stat -c %u /tmp/x").out
+            self.assertEqual(shown, "0\n7\n")
+        self.end(process)
+        self.begin("alpine")
+        self.refused("exec", "--root", "alpine", "true", says="it has no root: .*--root")
+
+    def test_a_process_of_another_id_of_the_container(self):
+        process = self.begin(self.container(), "--subids", "--root",
+                             script="exec su -s /bin/sh bin -c '%s'" % self.WAIT)
+        self.assertNotEqual(os.stat("/proc/%d" % process.pid).st_uid, self.user.uid)
+        self.assertEqual(self.output(process, "id", "-u"), "0\n")
+        self.assertEqual(self.enroot("exec", "alpine", "id", "-u").out, "0\n")
+
+
 class TestTerminal(ExecCase):
     def interact(self, target, steps, shell="sh"):
         """Type lines into "exec -i"-like shells on a terminal; each waits for what it shows."""
