@@ -1,7 +1,17 @@
 #include "cli/ending.h"
 #include "cli/verb.h"
 
-static const struct option options[] = { HELP_OPTION, END_OPTION };
+static struct {
+        struct strlist devices;
+} values;
+
+static const struct option options[] = {
+        { 0, "device", "VENDOR/CLASS=NAME",
+          "Have a device that a CDI file describes (\"enroot devices list\")", OPTION_LIST,
+          &values.devices },
+        HELP_OPTION,
+        END_OPTION,
+};
 
 static const char *configuration(char **words)
 {
@@ -10,8 +20,10 @@ static const char *configuration(char **words)
 
 static int run(const struct command_context *context, char **words, struct error *err)
 {
-        int status = 0, result = command_batch(context, words[0], words + 1, &status, err);
+        int status = 0, result = command_batch(context, words[0], &values.devices, words + 1,
+                                               &status, err);
 
+        strlist_release(&values.devices);
         return result > 0 ? ending_of_child(status) : result;
 }
 

@@ -5,7 +5,7 @@
 static struct {
         bool root, writable, dry_run, subids, pid, net, ipc, uts;
         const char *rc, *overlay, *conf;
-        struct strlist mounts, env;
+        struct strlist mounts, env, devices;
 } values;
 
 const struct option start_options[] = {
@@ -22,6 +22,9 @@ const struct option start_options[] = {
         { 'w', "rw", NULL, "Make the root file system writable", OPTION_FLAG, &values.writable },
         { 'm', "mount", "FSTAB", "Mount something of the host: SRC[:DST[:TYPE[:OPTIONS]]]",
           OPTION_LIST, &values.mounts },
+        { 0, "device", "VENDOR/CLASS=NAME",
+          "Have a device that a CDI file describes (\"enroot devices list\")", OPTION_LIST,
+          &values.devices },
         { 0, "pid", NULL, "Have process ids of one's own", OPTION_FLAG, &values.pid },
         { 0, "net", NULL, "Have a network of one's own, with nothing but \"lo\"", OPTION_FLAG,
           &values.net },
@@ -62,6 +65,7 @@ int start_run(const struct command_context *context, const char *target, char **
                 .conf = values.conf,
                 .mounts = &values.mounts,
                 .env = &values.env,
+                .devices = &values.devices,
                 .command = command,
                 .overlay = values.overlay,
                 .dry_run = values.dry_run ? stdout : NULL,
@@ -70,6 +74,7 @@ int start_run(const struct command_context *context, const char *target, char **
 
         strlist_release(&values.mounts);
         strlist_release(&values.env);
+        strlist_release(&values.devices);
         return result > 0 ? ending_of_child(status) : result;
 }
 

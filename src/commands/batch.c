@@ -25,12 +25,14 @@ int command_add_directives(struct config *config, const char *path, struct error
         return config_add_directives(config, path, strbuf_text(&text), text.length, err);
 }
 
-int command_batch(const struct command_context *context, const char *conf, char *const *command,
-                  int *ret_status, struct error *err)
+int command_batch(const struct command_context *context, const char *conf,
+                  const struct strlist *devices, char *const *command, int *ret_status,
+                  struct error *err)
 {
         const struct start_arguments arguments = {
                 .target = env_get(&context->config->environment, "ENROOT_ROOTFS"),
                 .conf = conf,
+                .devices = devices,
                 .command = command,
         };
 

@@ -92,6 +92,7 @@ struct start_arguments {
         const char *conf;             /* start configuration, or NULL */
         const struct strlist *mounts; /* --mount words */
         const struct strlist *env;    /* --env words */
+        const struct strlist *devices; /* --device words */
         char *const *command;         /* NULL-terminated; may be empty */
         const char *overlay;          /* NULL: as configured, for images */
         FILE *dry_run; /* NULL, or where to print what would be done instead of doing it */
@@ -225,8 +226,9 @@ int command_add_directives(struct config *config, const char *path, struct error
  * Start the container that a start configuration (whose directives are read) names.
  * Returns as command_start.
  */
-int command_batch(const struct command_context *context, const char *conf, char *const *command,
-                  int *ret_status, struct error *err);
+int command_batch(const struct command_context *context, const char *conf,
+                  const struct strlist *devices, char *const *command, int *ret_status,
+                  struct error *err);
 
 /*
  * Carry out the fstab lines of one pass, in the caller's namespaces.

@@ -103,6 +103,7 @@ int command_start(const struct command_context *context, const struct start_argu
                         .rc = arguments->rc,
                         .mounts = arguments->mounts,
                         .env = arguments->env,
+                        .devices = arguments->devices,
                         .command = arguments->command,
                 },
                 .place = PLACE_INIT,

@@ -44,6 +44,7 @@ static const struct variable {
         { "ENROOT_CONFIG_PATH", PATH, MEMBER(config_path), "${XDG_CONFIG_HOME}/enroot" },
         { "ENROOT_CONNECT_TIMEOUT", SECONDS, MEMBER(connect_timeout), "30", CONFIG_SECONDS_LIMIT },
         { "ENROOT_DATA_PATH", PATH, MEMBER(data_path), "${XDG_DATA_HOME}/enroot" },
+        { "ENROOT_DEVICES", TEXT, MEMBER(devices), "" },
         { "ENROOT_FORCE_OVERRIDE", BOOL, MEMBER(force_override), "no" },
         { "ENROOT_GZIP_PROGRAM", TEXT, MEMBER(gzip_program), "gzip" },
         { "ENROOT_LIBRARY_PATH", PATH, MEMBER(library_path), ENROOT_LIBDIR },

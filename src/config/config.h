@@ -46,6 +46,8 @@ struct config {
 
         const char *cache_max_size, *cache_max_age; /* "50G", "30d"; "": no limit */
 
+        const char *devices; /* CDI devices of every start, besides its options' */
+
         const char *gzip_program, *zstd_options, *squash_options, *overlay;
         unsigned int max_processors, max_connections; /* never 0, which means no limit in files */
         unsigned int transfer_retries;

@@ -13,7 +13,7 @@ static bool has_prefix(const char *text, const char *prefix)
         return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-/* The keys that the classic tool takes; all others it passes over. */
+/* The keys that the classic tool takes, and AMD's; all others it passes over. */
 static bool is_accepted(const char *key)
 {
         static const char *const exact[] = { "SSL_CERT_DIR", "SSL_CERT_FILE", "all_proxy",
@@ -21,7 +21,8 @@ static bool is_accepted(const char *key)
 
         if (has_prefix(key, "ENROOT_"))
                 return key[7] && !key[7 + strspn(key + 7, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_")];
-        if (has_prefix(key, "NVIDIA_") || has_prefix(key, "MELLANOX_"))
+        if (has_prefix(key, "NVIDIA_") || has_prefix(key, "MELLANOX_") ||
+            strcmp(key, "AMD_VISIBLE_DEVICES") == 0)
                 return true;
         for (size_t i = 0; i < ARRAY_SIZE(exact); i++)
                 if (strcmp(key, exact[i]) == 0)

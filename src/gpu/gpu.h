@@ -44,6 +44,8 @@ void gpu_roots_release(struct gpu_roots *roots);
 
 struct gpu_request {
         const struct gpu_roots *roots;
+        const struct strlist *devices; /* --device words, or NULL */
+        bool superuser;                /* a real root, who stays one inside */
         const struct strlist *host;      /* environment of the host, which counts first */
         const struct strlist *container; /* environment of the container */
         const struct root_view *view;    /* its rootfs */
@@ -84,6 +86,59 @@ struct gpu_injection {
 
 void gpu_injection_release(struct gpu_injection *injection);
 #define auto_gpu_injection auto_cleanup(gpu_injection_release)
+
+/* ---- CDI, the Container Device Interface ---- */
+
+/* The setting with names of devices, besides those of the command line. */
+#define GPU_DEVICES "ENROOT_DEVICES"
+
+/* Whether CDI devices are asked for: as options, in GPU_DEVICES or in NVIDIA_VISIBLE_DEVICES. */
+bool gpu_cdi_wanted(const struct gpu_request *request);
+
+/* Append the names of those that are, each once. Returns 0, or -1 with *err naming what is none. */
+int gpu_cdi_names(const struct gpu_request *request, struct strlist *names, struct error *err);
+
+/*
+ * Add them all.
+ *
+ * ret_native  whether gpu_nvidia_inject may still be called: the devices are not NVIDIA's
+ *
+ * Returns 0, or -1 with *err naming the devices that cannot be used and why; the injection
+ * is good for nothing then.
+ */
+int gpu_cdi_inject(const struct gpu_request *request, struct gpu_injection *injection,
+                   bool *ret_native, struct error *err);
+
+/* ---- AMD and InfiniBand ---- */
+
+/*
+ * The same for the devices that AMD_VISIBLE_DEVICES and MELLANOX_VISIBLE_DEVICES list: "all",
+ * indexes and ranges of them, for AMD also unique ids ("0x…").
+ */
+bool gpu_amd_wanted(const struct gpu_request *request);
+int gpu_amd_inject(const struct gpu_request *request, struct gpu_injection *injection,
+                   struct error *err);
+bool gpu_infiniband_wanted(const struct gpu_request *request);
+int gpu_infiniband_inject(const struct gpu_request *request, struct gpu_injection *injection,
+                          struct error *err);
+
+/* ---- a /dev without the devices that were not asked for ---- */
+
+/* Kinds of devices. */
+#define GPU_KIND_NVIDIA     1u
+#define GPU_KIND_AMD        2u
+#define GPU_KIND_INFINIBAND 4u
+
+/* The kinds of which some devices, not all, are asked for; 0: none. */
+unsigned int gpu_subsets(const struct gpu_request *request);
+
+/*
+ * Append the entries of the host's /dev that a container with a /dev of its own keeps: what
+ * the user can open, and directories; not the nodes of kinds, which injections add, nor
+ * the names in a NULL-terminated list. Returns 0, or -1 with *err.
+ */
+int gpu_private_dev(const struct gpu_request *request, unsigned int kinds,
+                    const char *const *without, struct mount_plan *plan, struct error *err);
 
 /* ---- NVIDIA ---- */
 

@@ -7,11 +7,14 @@
 #include "gpu/gpu.h"
 #include "hooks/hooks.h"
 
+int hook_amd(struct hook_context *context, struct hook_plan *plan, struct error *err);
 int hook_aptfix(struct hook_context *context, struct hook_plan *plan, struct error *err);
+int hook_cdi(struct hook_context *context, struct hook_plan *plan, struct error *err);
 int hook_cgroups(struct hook_context *context, struct hook_plan *plan, struct error *err);
 int hook_devices(struct hook_context *context, struct hook_plan *plan, struct error *err);
 int hook_home(struct hook_context *context, struct hook_plan *plan, struct error *err);
 int hook_localtime(struct hook_context *context, struct hook_plan *plan, struct error *err);
+int hook_mellanox(struct hook_context *context, struct hook_plan *plan, struct error *err);
 int hook_mig_config(struct hook_context *context, struct hook_plan *plan, struct error *err);
 int hook_shadow(struct hook_context *context, struct hook_plan *plan, struct error *err);
 int hook_nvidia(struct hook_context *context, struct hook_plan *plan, struct error *err);
@@ -24,6 +27,10 @@ int hook_slurm_pytorch(struct hook_context *context, struct hook_plan *plan, str
  * unset are the same. NULL when neither does.
  */
 const char *hook_setting(const struct hook_context *context, const char *name);
+
+/* What gpu/ must know of the container. roots are borrowed, and may still be empty. */
+struct gpu_request hook_gpu_request(const struct hook_context *context,
+                                    const struct gpu_roots *roots);
 
 /*
  * Put an injection into a plan and into the container's environment; mounts get the origin.

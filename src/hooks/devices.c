@@ -1,6 +1,8 @@
 /*
  * 10-devices (RESTRICT_DEV, UNSHARE_IPC): a private /dev with the harmless devices instead of
- * the host's. Carried out at once, because later hooks add devices to it.
+ * the host's. Carried out at once, because later hooks add devices to it. It is private, too,
+ * when some but not all GPUs or adapters are asked for; it then has everything else of the
+ * host's that the user can open.
  */
 #include <limits.h>
 #include <stdio.h>
@@ -66,16 +68,44 @@ static int add_console(struct mount_plan *plan, struct error *err)
                                    terminal);
 }
 
+/* Names that the lines above see to. */
+static const char *const standard[] = { "zero", "null",      "full", "urandom", "random",
+                                        "pts",  "tty",       "log",  "shm",     "mqueue",
+                                        "ptmx", "hugepages", "fd",   "console", NULL };
+
+/* The kinds of devices of which a part is asked for, as far as built-in hooks add that part. */
+static unsigned int chosen_kinds(const struct hook_context *context)
+{
+        const struct gpu_request request = hook_gpu_request(context, NULL);
+
+        return gpu_subsets(&request) & context->native_kinds;
+}
+
+/* The rest of the host's /dev, without the devices of the kinds. */
+static int add_rest(const struct hook_context *context, unsigned int kinds,
+                    struct mount_plan *plan, struct error *err)
+{
+        auto_gpu_roots struct gpu_roots roots = { .driver = NULL };
+        const struct gpu_request request = hook_gpu_request(context, &roots);
+
+        if (gpu_roots_init(&roots, request.host) < 0)
+                return error_no_memory(err);
+        return gpu_private_dev(&request, kinds, standard, plan, err);
+}
+
 int hook_devices(struct hook_context *context, struct hook_plan *plan, struct error *err)
 {
         const bool own = context->config->unshare_ipc;
+        const bool restricted = context->config->restrict_dev || own;
+        const unsigned int kinds = restricted ? 0 : chosen_kinds(context);
 
-        if (!context->config->restrict_dev && !own)
+        if (!restricted && !kinds)
                 return 0;
         if (add_lines(&plan->now, lines, ARRAY_SIZE(lines), err) < 0 ||
             (own ? add_lines(&plan->now, own_ipc, ARRAY_SIZE(own_ipc), err)
                  : add_lines(&plan->now, shared_ipc, ARRAY_SIZE(shared_ipc), err)) < 0 ||
-            add_console(&plan->now, err) < 0)
+            add_console(&plan->now, err) < 0 ||
+            (kinds && add_rest(context, kinds, &plan->now, err) < 0))
                 return -1;
         for (size_t i = 0; i < ARRAY_SIZE(links); i++)
                 if (change_list_add(&plan->changes, &(struct change){

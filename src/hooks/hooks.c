@@ -26,12 +26,15 @@
 static const struct builtin {
         const char *name;
         int (*plan)(struct hook_context *context, struct hook_plan *plan, struct error *err);
+        unsigned int kinds; /* of devices that it sees to */
 } builtins[] = {
         { "10-aptfix.sh", hook_aptfix },         { "10-cgroups.sh", hook_cgroups },
         { "10-devices.sh", hook_devices },       { "10-home.sh", hook_home },
         { "10-localtime.sh", hook_localtime },   { "10-shadow.sh", hook_shadow },
         { "50-mig-config.sh", hook_mig_config }, { "50-sharp.sh", hook_sharp },
         { "50-slurm-pmi.sh", hook_slurm_pmi },   { "50-slurm-pytorch.sh", hook_slurm_pytorch },
+        { "97-cdi.sh", hook_cdi },               { "98-amd.sh", hook_amd, GPU_KIND_AMD },
+        { "99-mellanox.sh", hook_mellanox, GPU_KIND_INFINIBAND },
 };
 
 /* One hook: a built-in one, or else a program. */
@@ -184,6 +187,10 @@ static int visit_hook(const struct step *step, struct hook_context *context, hoo
 int hooks_for_each(const struct hooks *hooks, struct hook_context *context, hook_visit visit,
                    void *visit_context, struct error *err)
 {
+        context->native_kinds = 0;
+        for (size_t i = 0; i < hooks->count; i++)
+                if (hooks->steps[i].builtin)
+                        context->native_kinds |= hooks->steps[i].builtin->kinds;
         for (size_t i = 0; i < hooks->count; i++) {
                 const struct step *step = &hooks->steps[i];
                 int tries = 0, result;

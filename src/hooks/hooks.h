@@ -27,6 +27,10 @@ struct hook_context {
         gid_t gid, gid_outside;
 
         bool all_ids;                 /* ids besides the user's are real, too */
+        bool superuser;               /* a real root, who stays one inside */
+        const struct strlist *devices; /* --device words, or NULL */
+        unsigned int native_kinds;    /* GPU_KIND_*: what built-in hooks see to; hooks_for_each's */
+        bool nvidia_is_there;         /* 97-cdi has planned it: not once more */
         struct strlist *environment; /* of the container */
         struct report *report;
 };

@@ -200,6 +200,8 @@ struct hook_context prepare_hooks(struct container *container)
                 .gid = container->identity.gid,
                 .gid_outside = container->identity.gid_outside,
                 .all_ids = container->subids || !container->user_namespace,
+                .superuser = !container->user_namespace,
+                .devices = container->start->devices,
                 .environment = &container->environment,
                 .report = container->report,
         };

@@ -42,6 +42,7 @@ struct runtime_start {
         const char *conf;   /* --conf: start configuration, an absolute path, or NULL */
         const struct strlist *mounts; /* --mount words */
         const struct strlist *env;    /* --env words */
+        const struct strlist *devices; /* --device words, or NULL */
         char *const *command;         /* NULL-terminated; may be empty */
 };
 

@@ -101,22 +101,33 @@ static const json_t *member(const struct json_node *object, const char *key)
         return json_is_null(value) ? NULL : value;
 }
 
+const struct json_node *json_node_get(const struct json_node *object, const char *key)
+{
+        return node_of(member(object, key));
+}
+
 bool json_node_has(const struct json_node *object, const char *key)
 {
         return member(object, key) != NULL;
 }
 
+static const struct {
+        json_type type;
+        const char *name;
+} kinds[] = {
+        [JSON_NODE_OBJECT] = { JSON_OBJECT, "an object" },
+        [JSON_NODE_ARRAY] = { JSON_ARRAY, "an array" },
+        [JSON_NODE_STRING] = { JSON_STRING, "a string" },
+};
+
+bool json_node_is(const struct json_node *node, enum json_node_kind kind)
+{
+        return node && json_typeof(value_of(node)) == kinds[kind].type;
+}
+
 int json_node_member(const struct json_node *object, const char *key, enum json_node_kind kind,
                      const struct json_node **ret, struct error *err)
 {
-        static const struct {
-                json_type type;
-                const char *name;
-        } kinds[] = {
-                [JSON_NODE_OBJECT] = { JSON_OBJECT, "an object" },
-                [JSON_NODE_ARRAY] = { JSON_ARRAY, "an array" },
-                [JSON_NODE_STRING] = { JSON_STRING, "a string" },
-        };
         const json_t *value = member(object, key);
 
         if (value && json_typeof(value) != kinds[kind].type)

@@ -40,7 +40,11 @@ static inline void cleanup_json_node(struct json_node **root)
 }
 #define auto_json_node __attribute__((cleanup(cleanup_json_node)))
 
-/* Whether an object has a member that is not null. */
+/* Whether a value, which may be NULL, is of a kind. */
+bool json_node_is(const struct json_node *node, enum json_node_kind kind);
+
+/* A member of any kind but null, or NULL; and whether an object has it. */
+const struct json_node *json_node_get(const struct json_node *object, const char *key);
 bool json_node_has(const struct json_node *object, const char *key);
 
 /*

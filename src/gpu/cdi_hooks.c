@@ -1,0 +1,208 @@
+/*
+ * The hook programs that CDI files of NVIDIA's toolkit name, as additions to the plan: no
+ * program runs, so none can be led astray by the image. How they are called:
+ * https://github.com/NVIDIA/nvidia-container-toolkit/tree/main/cmd/nvidia-cdi-hook
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gpu/cdi_edits.h"
+
+/* A hook program on its way into the plan. */
+struct call {
+        const struct gpu_request *request;
+        const struct cdi_hook *hook;
+        const struct cdi_spec *spec;
+        const struct mount_plan *mounts;
+        size_t first; /* index of its options in hook->args */
+        struct gpu_injection *injection;
+};
+
+/* ---- arguments ---- */
+
+static const char *argument(const struct cdi_hook *hook, size_t index)
+{
+        return json_node_string(json_node_at(hook->args, index));
+}
+
+/*
+ * The next value of an option, "--NAME VALUE" or "--NAME=VALUE", at or behind *index, which
+ * moves on; NULL when there is none left.
+ */
+static const char *next_value(const struct call *call, const char *name, size_t *index)
+{
+        for (size_t i = *index; i < json_node_count(call->hook->args); i++) {
+                const char *word = argument(call->hook, i);
+                size_t length = strlen(name);
+
+                if (strncmp(word, "--", 2) != 0 || strncmp(word + 2, name, length) != 0)
+                        continue;
+                word += 2 + length;
+                *index = i + 1;
+                if (*word == '=')
+                        return word + 1;
+                if (*word == '\0' && i + 1 < json_node_count(call->hook->args)) {
+                        *index = i + 2;
+                        return argument(call->hook, i + 1);
+                }
+        }
+        return NULL;
+}
+
+/* ---- what each does ---- */
+
+static int create_symlinks(const struct call *call, struct error *err)
+{
+        const char *value;
+
+        for (size_t i = call->first; (value = next_value(call, "link", &i)) != NULL;) {
+                const char *colons = strstr(value, "::");
+                auto_free char *target = colons ? strndup(value, (size_t)(colons - value)) : NULL;
+
+                if (!colons || colons == value || colons[2] != '/')
+                        return error_set(err, EINVAL, "--link %s is not TARGET::LINK", value);
+                if (!target)
+                        return error_no_memory(err);
+                if (gpu_injection_link(call->injection, colons + 2, target, err) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
+/* Whether a path is a file in one of the hook's folders. */
+static bool is_in_folder(const struct call *call, const char *path)
+{
+        const char *folder;
+
+        for (size_t i = call->first; (folder = next_value(call, "folder", &i)) != NULL;) {
+                size_t length = strlen(folder);
+
+                while (length > 1 && folder[length - 1] == '/')
+                        length--;
+                if (strncmp(path, folder, length) == 0 && path[length] == '/' &&
+                    !strchr(path + length + 1, '/'))
+                        return true;
+        }
+        return false;
+}
+
+/* Of what the folders hold, only what is mounted there is new to the image's own cache. */
+static int update_ldcache(const struct call *call, struct error *err)
+{
+        for (size_t i = 0; i < call->mounts->count; i++) {
+                const struct mount_entry *entry = &call->mounts->entries[i];
+
+                if (entry->bind && is_in_folder(call, entry->target) &&
+                    gpu_injection_library(call->injection, entry->source, entry->target, err) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
+/* chmod: directories that are made for nodes are open to all as it is. noop: as it says. */
+static int do_nothing(const struct call *call, struct error *err)
+{
+        (void)call;
+        (void)err;
+        return 0;
+}
+
+/* In the order in which they are done: forward compatibility comes before the linker's cache. */
+static const struct {
+        const char *name;
+        int (*add)(const struct call *call, struct error *err);
+} emulations[] = {
+        { "create-symlinks", create_symlinks },
+        { "update-ldcache", update_ldcache },
+        { "chmod", do_nothing },
+        { "noop", do_nothing },
+};
+
+/* ---- all hooks ---- */
+
+/* Which of NVIDIA's hooks a program is, NULL for none; *ret_first is where its options begin. */
+static const char *nvidia_hook(const struct cdi_hook *hook, size_t *ret_first)
+{
+        const char *program = argument(hook, 0), *slash;
+        size_t name = 1;
+
+        if (!program)
+                return NULL;
+        slash = strrchr(program, '/');
+        program = slash ? slash + 1 : program;
+        if (strcmp(program, "nvidia-ctk") == 0) {
+                if (!argument(hook, 1) || strcmp(argument(hook, 1), "hook") != 0)
+                        return NULL;
+                name = 2;
+        } else if (strcmp(program, "nvidia-cdi-hook") != 0) {
+                return NULL;
+        }
+        *ret_first = name + 1;
+        return argument(hook, name);
+}
+
+static bool is_emulated(const char *name)
+{
+        for (size_t i = 0; name && i < ARRAY_SIZE(emulations); i++)
+                if (strcmp(emulations[i].name, name) == 0)
+                        return true;
+        return false;
+}
+
+/* Do all hooks of one name. */
+static int add_all(const struct call *template, size_t emulation, const struct cdi_piece *pieces,
+                   size_t count, struct error *err)
+{
+        struct call call = *template;
+
+        for (size_t i = 0; i < count; i++)
+                for (size_t j = 0; j < pieces[i].edits->hook_count; j++) {
+                        const char *name;
+
+                        call.hook = &pieces[i].edits->hooks[j];
+                        call.spec = pieces[i].spec;
+                        name = nvidia_hook(call.hook, &call.first);
+                        if (name && strcmp(name, emulations[emulation].name) == 0 &&
+                            emulations[emulation].add(&call, err) < 0)
+                                return error_prefix(err, "%s: hook %s", call.spec->path, name);
+                }
+        return 0;
+}
+
+/* Programs of others would run with the user's rights, but on a rootfs that is not his to trust. */
+static int warn_of_others(const struct cdi_piece *piece, struct gpu_injection *injection,
+                          struct error *err)
+{
+        for (size_t i = 0; i < piece->edits->hook_count; i++) {
+                const struct cdi_hook *hook = &piece->edits->hooks[i];
+                size_t first;
+                const char *name = nvidia_hook(hook, &first);
+
+                if (!is_emulated(name) &&
+                    gpu_injection_warn(injection, err, "%s: the %s hook %s%s%s is not run",
+                                       piece->spec->path, hook->stage, hook->path,
+                                       name ? " " : "", name ? name : "") < 0)
+                        return -1;
+        }
+        return 0;
+}
+
+int cdi_hooks_add(const struct gpu_request *request, const struct cdi_piece *pieces, size_t count,
+                  const struct mount_plan *mounts, struct gpu_injection *injection,
+                  struct error *err)
+{
+        const struct call template = {
+                .request = request,
+                .mounts = mounts,
+                .injection = injection,
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(emulations); i++)
+                if (add_all(&template, i, pieces, count, err) < 0)
+                        return -1;
+        for (size_t i = 0; i < count; i++)
+                if (warn_of_others(&pieces[i], injection, err) < 0)
+                        return -1;
+        return 0;
+}
