@@ -97,7 +97,6 @@ static int add_node(struct mount_plan *plan, const struct cdi_node *node,
 
         if (check_source(node->source, spec, err) < 0)
                 return -1;
-        /* A kernel that looks for the host's groups only knows: the driver's own answer is EACCES. */
         if (access(node->source, R_OK | W_OK) < 0 && errno == EACCES &&
             gpu_injection_warn(injection, err,
                                "%s: you may not open it (\"enroot devices doctor\" says why)",

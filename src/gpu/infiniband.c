@@ -201,11 +201,11 @@ static int hide_class(const struct gpu_request *request, const char *class,
 {
         auto_free char *version =
                 sysfs_path(err, "%s/sys/class/%s/abi_version", request->roots->sys, class);
-        auto_free char *directory = version ? strndup(version, strrchr(version, '/') - version) : NULL;
+        auto_free char *directory = sysfs_path(err, "%s/sys/class/%s", request->roots->sys, class);
         size_t root = strlen(request->roots->sys);
 
-        if (!directory)
-                return error_no_memory(err);
+        if (!version || !directory)
+                return -1;
         if (access(directory, F_OK) < 0)
                 return 0;
         if (mount_plan_add_line(&injection->mounts, err,

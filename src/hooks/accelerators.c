@@ -3,7 +3,9 @@
  * (MELLANOX_VISIBLE_DEVICES): devices that gpu/ finds, as mounts, links and variables;
  * and how any injection becomes a hook's plan.
  */
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "env/env.h"
 #include "hooks/builtin.h"
@@ -37,6 +39,16 @@ static int apply_environment(struct hook_context *context, const struct strlist 
         return 0;
 }
 
+/* Whether a node has a name that the host's /dev, where no user can make any, does not have. */
+static bool needs_private_dev(const struct hook_context *context, const struct mount_plan *mounts)
+{
+        for (size_t i = 0; i < mounts->count && !context->private_dev; i++)
+                if (strncmp(mounts->entries[i].target, "/dev/", 5) == 0 &&
+                    access(mounts->entries[i].target, F_OK) < 0 && errno == ENOENT)
+                        return true;
+        return false;
+}
+
 int hook_inject(struct hook_context *context, struct hook_plan *plan,
                 struct gpu_injection *injection, const char *origin, struct error *err)
 {
@@ -48,6 +60,9 @@ int hook_inject(struct hook_context *context, struct hook_plan *plan,
                 if (!*entry_origin && !(*entry_origin = strdup(origin)))
                         return error_no_memory(err);
         }
+        if (needs_private_dev(context, &injection->mounts) &&
+            hook_private_dev(context, 0, plan, err) < 0)
+                return -1;
         if (mount_plan_take(&plan->now, &injection->mounts) < 0 ||
             apply_environment(context, &injection->environment) < 0)
                 return error_no_memory(err);

@@ -33,6 +33,13 @@ struct gpu_request hook_gpu_request(const struct hook_context *context,
                                     const struct gpu_roots *roots);
 
 /*
+ * Plan a /dev of the container's own instead of the host's: without the nodes of kinds of
+ * devices (GPU_KIND_*), or with ENROOT_RESTRICT_DEV with the harmless ones only.
+ */
+int hook_private_dev(struct hook_context *context, unsigned int kinds, struct hook_plan *plan,
+                     struct error *err);
+
+/*
  * Put an injection into a plan and into the container's environment; mounts get the origin.
  * Warnings are reported.
  */

@@ -93,19 +93,23 @@ static int add_rest(const struct hook_context *context, unsigned int kinds,
         return gpu_private_dev(&request, kinds, standard, plan, err);
 }
 
-int hook_devices(struct hook_context *context, struct hook_plan *plan, struct error *err)
+/* Whether nothing of the host's is wanted that the lines above do not name. */
+static bool is_restricted(const struct hook_context *context)
+{
+        return context->config->restrict_dev || context->config->unshare_ipc;
+}
+
+int hook_private_dev(struct hook_context *context, unsigned int kinds, struct hook_plan *plan,
+                     struct error *err)
 {
         const bool own = context->config->unshare_ipc;
-        const bool restricted = context->config->restrict_dev || own;
-        const unsigned int kinds = restricted ? 0 : chosen_kinds(context);
 
-        if (!restricted && !kinds)
-                return 0;
+        context->private_dev = true;
         if (add_lines(&plan->now, lines, ARRAY_SIZE(lines), err) < 0 ||
             (own ? add_lines(&plan->now, own_ipc, ARRAY_SIZE(own_ipc), err)
                  : add_lines(&plan->now, shared_ipc, ARRAY_SIZE(shared_ipc), err)) < 0 ||
             add_console(&plan->now, err) < 0 ||
-            (kinds && add_rest(context, kinds, &plan->now, err) < 0))
+            (!is_restricted(context) && add_rest(context, kinds, &plan->now, err) < 0))
                 return -1;
         for (size_t i = 0; i < ARRAY_SIZE(links); i++)
                 if (change_list_add(&plan->changes, &(struct change){
@@ -116,4 +120,12 @@ int hook_devices(struct hook_context *context, struct hook_plan *plan, struct er
                                                     }) < 0)
                         return error_no_memory(err);
         return 0;
+}
+
+int hook_devices(struct hook_context *context, struct hook_plan *plan, struct error *err)
+{
+        const bool restricted = is_restricted(context);
+        const unsigned int kinds = restricted ? 0 : chosen_kinds(context);
+
+        return restricted || kinds ? hook_private_dev(context, kinds, plan, err) : 0;
 }

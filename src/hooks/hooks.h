@@ -30,6 +30,7 @@ struct hook_context {
         bool superuser;               /* a real root, who stays one inside */
         const struct strlist *devices; /* --device words, or NULL */
         unsigned int native_kinds;    /* GPU_KIND_*: what built-in hooks see to; hooks_for_each's */
+        bool private_dev;             /* /dev is planned to be the container's own */
         bool nvidia_is_there;         /* 97-cdi has planned it: not once more */
         struct strlist *environment; /* of the container */
         struct report *report;

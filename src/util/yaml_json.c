@@ -93,7 +93,8 @@ static int convert_mapping(struct conversion *conversion, const char *key,
                 const char *text;
 
                 if (!name || name->type != YAML_SCALAR_NODE)
-                        return error_set(err, EBADMSG, "YAML with a key that is no word in line %zu",
+                        return error_set(err, EBADMSG,
+                                         "YAML with a key that is no word in line %zu",
                                          node->start_mark.line + 1);
                 text = scalar_text(name, err);
                 if (!text || convert(conversion, text, pair->value, err) < 0)
