@@ -104,6 +104,7 @@ static void test_order(void **state)
                 { "user/hooks.d/50-mig-config.sh", 0755 },
                 { "system/hooks.d/50-sharp.sh", 0644 },
                 { "system/hooks.d/50-slurm-pmi.sh", 0644 },
+                { "system/hooks.d/99-mellanox.sh", 0755 },
         };
         auto_strbuf struct strbuf names = STRBUF_INIT;
         struct hook_context context = { .config = &config, .environment = &environment };
@@ -124,7 +125,10 @@ static void test_order(void **state)
                                         "+system/hooks.d/10-localtime.sh\n"
                                         "+user/hooks.d/50-mig-config.sh\n"
                                         "50-slurm-pytorch.sh\n"
+                                        "97-cdi.sh\n"
+                                        "98-amd.sh\n"
                                         "+system/hooks.d/99-last.sh\n"
+                                        "+system/hooks.d/99-mellanox.sh\n"
                                         "+user/hooks.d/00-first.sh\n"
                                         "+user/hooks.d/10-shadow.sh\n");
         hooks_close(hooks);
