@@ -22,10 +22,34 @@ static void print_usage(FILE *out)
                 "Show this help.");
 }
 
+/* Whether a verb's first word, of two, is this one. */
+static bool is_of_group(const struct verb *verb, const char *name)
+{
+        size_t length = strlen(name);
+
+        return strncmp(verb->name, name, length) == 0 && verb->name[length] == ' ';
+}
+
+/* "cache" for "cache gc", "cache list" …: returns false where no verb begins so. */
+static bool print_group_usage(const char *name, FILE *out)
+{
+        bool found = false;
+
+        for (size_t i = 0; i < verb_count; i++) {
+                if (!is_of_group(verbs[i], name))
+                        continue;
+                if (!found)
+                        fprintf(out, "Usage: enroot %s COMMAND [ARG...]\n\n Commands:\n", name);
+                found = true;
+                fprintf(out, "   %-13s %s\n", verbs[i]->name, verbs[i]->summary);
+        }
+        return found;
+}
+
 static void print_verb_usage(const struct verb *verb, FILE *out)
 {
-        fprintf(out, "Usage: enroot %s [options] [--] %s\n\n%s\n", verb->name, verb->words,
-                verb->summary);
+        fprintf(out, "Usage: enroot %s [options]%s%s\n\n%s\n", verb->name,
+                *verb->words ? " [--] " : "", verb->words, verb->summary);
         if (verb->details)
                 fprintf(out, "\n%s", verb->details);
         option_table_print(verb->options, out);
@@ -93,10 +117,35 @@ static int parse_and_run(const struct verb *verb, int argc, char **argv, char **
         return run_verb(verb, argv + rest, environment);
 }
 
+static bool is_help(const char *word)
+{
+        return word && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0);
+}
+
+/* No verb has the name that the command line begins with. */
+static int without_verb(int argc, char **argv)
+{
+        const char *name = argc > 1 ? argv[1] : "";
+        struct error err = ERROR_INIT;
+
+        if (strcmp(name, "help") == 0 || is_help(name)) {
+                print_usage(stdout);
+                return 0;
+        }
+        if (*name && is_help(argv[2]) && print_group_usage(name, stdout))
+                return 0;
+        if (*name) {
+                error_set(&err, EINVAL, "unknown command: %s", name);
+                message_error(err.message);
+        }
+        if (!print_group_usage(name, stderr))
+                print_usage(stderr);
+        return 1;
+}
+
 int cli_main(int argc, char **argv, char **environment)
 {
         const struct helper *helper = helper_find(argc > 0 ? argv[0] : NULL);
-        const char *name = argc > 1 ? argv[1] : "";
         int count = 0;
         const struct verb *verb = verb_find(argc > 1 ? argc - 1 : 0, argv + 1, &count);
 
@@ -104,12 +153,5 @@ int cli_main(int argc, char **argv, char **environment)
                 return helper_main(helper, argc, argv, environment);
         if (verb)
                 return parse_and_run(verb, argc - 1 - count, argv + 1 + count, environment);
-        if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
-                print_usage(stdout);
-                return 0;
-        }
-        if (*name)
-                fprintf(stderr, "enroot: unknown command: %s\n", name);
-        print_usage(stderr);
-        return 1;
+        return without_verb(argc, argv);
 }

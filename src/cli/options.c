@@ -80,8 +80,10 @@ int option_table_parse(const struct option *options, int argc, char **argv, int 
                 } else {
                         option = word[2] == '\0' ? find_letter(options, word[1]) : NULL;
                 }
-                if (!option || (value && !option->argument))
+                if (!option)
                         return error_set(err, EINVAL, "unknown option: %s", word);
+                if (value && !option->argument)
+                        return error_set(err, EINVAL, "option --%s takes no value", option->name);
                 if (option->argument && !value && i < argc)
                         value = argv[i++];
                 if (option->argument && (!value || *value == '\0'))

@@ -25,7 +25,7 @@ static int open_directory(struct image_output *output, struct error *err)
                 *slash = '\0';
                 output->dir_fd = open(output->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 if (output->dir_fd < 0)
-                        error_errno(err, "%s", output->path);
+                        error_errno(err, "output directory %s", output->path);
                 *slash = '/';
         } else {
                 output->dir_fd = open(slash ? "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -118,6 +118,16 @@ static char *path_of(const struct store *store, const char *digest, struct error
         return path;
 }
 
+/* Docker Hub is not asked for "x.sqsh", which somebody has mistyped. */
+static bool is_image_file(const char *word)
+{
+        const char *ending = strrchr(word, '.');
+
+        return !source_is_uri(word) &&
+               (strchr("./", word[0]) || (ending && strcmp(ending, ".sqsh") == 0) ||
+                access(word, F_OK) == 0);
+}
+
 int command_run_find(const struct command_context *context, const struct run_arguments *arguments,
                      bool imported, char **ret_path, struct error *err)
 {
@@ -129,8 +139,7 @@ int command_run_find(const struct command_context *context, const struct run_arg
         int found = 1;
 
         /* An image file needs nothing of all this. */
-        if (!source_is_uri(arguments->image) &&
-            (strchr("./", arguments->image[0]) || access(arguments->image, F_OK) == 0)) {
+        if (is_image_file(arguments->image)) {
                 *ret_path = strdup(arguments->image);
                 return *ret_path ? 1 : error_no_memory(err);
         }

@@ -31,11 +31,20 @@ static void print_seccomp(void)
 {
         int fd = open("/tmp", O_RDONLY | O_CLOEXEC);
 
-        (void)printf("chown=%d fchown=%d setuid=%d setgroups=%d\n", chown("/tmp", 12345, 12345),
-                     fchown(fd, 12345, 12345), setuid(12345), (int)syscall(SYS_setgroups, 0, NULL));
+        (void)printf("chown=%d lchown=%d fchown=%d fchownat=%d\n", chown("/tmp", 12345, 12345),
+                     lchown("/tmp", 12345, 12345), fchown(fd, 12345, 12345),
+                     fchownat(fd, "", 12345, 12345, AT_EMPTY_PATH));
+        (void)printf("setuid=%ld setgid=%ld setreuid=%ld setregid=%ld setresuid=%ld "
+                     "setresgid=%ld setgroups=%ld\n",
+                     syscall(SYS_setuid, 12345), syscall(SYS_setgid, 12345),
+                     syscall(SYS_setreuid, 12345, 12345), syscall(SYS_setregid, 12345, 12345),
+                     syscall(SYS_setresuid, 12345, 12345, 12345),
+                     syscall(SYS_setresgid, 12345, 12345, 12345), syscall(SYS_setgroups, 0, NULL));
         (void)printf("setfsuid(5)=%ld setfsuid(-1)=%d setfsuid(-1L)=%d\n", syscall(SYS_setfsuid, 5),
                      syscall(SYS_setfsuid, UINT32_MAX) == getuid(),
                      syscall(SYS_setfsuid, -1L) == getuid());
+        (void)printf("setfsgid(5)=%ld setfsgid(-1)=%d\n", syscall(SYS_setfsgid, 5),
+                     syscall(SYS_setfsgid, UINT32_MAX) == getgid());
         (void)close(fd);
 }
 

@@ -197,8 +197,11 @@ static void test_default_start(void **state)
         assert_true(said(&trial, "devnull=yes"));
         assert_true(said(&trial, "NoNewPrivs:\t1"));
         assert_true(said(&trial, "Seccomp:\t2"));
-        assert_true(said(&trial, "chown=0 fchown=0 setuid=0 setgroups=0"));
+        assert_true(said(&trial, "chown=0 lchown=0 fchown=0 fchownat=0"));
+        assert_true(said(&trial, "setuid=0 setgid=0 setreuid=0 setregid=0 setresuid=0 setresgid=0 "
+                                 "setgroups=0"));
         assert_true(said(&trial, "setfsuid(5)=0 setfsuid(-1)=1 setfsuid(-1L)=1"));
+        assert_true(said(&trial, "setfsgid(5)=0 setfsgid(-1)=1"));
         assert_true(said(&trial, "x86=ok"));
         assert_true(said(&trial, "x32=ok"));
         assert_null(strstr(trial.output.data, "open fd"));
