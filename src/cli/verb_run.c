@@ -23,13 +23,15 @@ static const struct option options[] = {
         END_OPTION,
 };
 
-static int import(const struct command_context *context, const struct run_arguments *arguments)
+static int import(const struct command_context *context, const struct run_arguments *arguments,
+                  pid_t parent)
 {
         struct error err = ERROR_INIT;
         int result;
 
-        /* Without the parent there is nobody to start the image. */
-        (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+        /* Without the parent, which may have ended already, there is nobody to start the image. */
+        if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent)
+                return EXIT_FAILURE;
         cancel_install();
         messages_progress_start(context->report);
         result = command_run_import(context, arguments, &err);
@@ -48,13 +50,14 @@ static int import(const struct command_context *context, const struct run_argume
 static int import_apart(const struct command_context *context,
                         const struct run_arguments *arguments, struct error *err)
 {
+        const pid_t parent = getpid();
         pid_t child = fork();
         int status = 0;
 
         if (child < 0)
                 return error_errno(err, "cannot start a process");
         if (child == 0)
-                _exit(import(context, arguments));
+                _exit(import(context, arguments, parent));
         while (waitpid(child, &status, 0) < 0)
                 if (errno != EINTR)
                         return error_errno(err, "cannot wait for the import");

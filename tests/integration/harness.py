@@ -189,7 +189,7 @@ class Case(unittest.TestCase):
                 self.assertEqual(files_below(path), [], "left behind in " + path)
 
     @staticmethod
-    def wait_for_no_process(user, seconds=5):
+    def wait_for_no_process(user, seconds=20):
         deadline = time.monotonic() + seconds
         while user.processes() and time.monotonic() < deadline:
             time.sleep(0.02)

@@ -313,18 +313,18 @@ class Library:
                           "find etc -type f -name '*.conf' -exec sh -c 'echo >>$1' sh {} \\; ; "
                           "rm -f etc/issue; mkdir etc/issue; echo file >etc/issue/inside; "
                           "ln usr/bin/perl usr/bin/perl-link; chmod 4711 usr/bin/perl; "
-                          "setfattr -n user.note -v text usr/bin/perl")
-        self.change(path, "set -e; cd $1; rm -rf etc/issue; echo again >etc/issue; "
+                          "setfattr -n user.note -v text usr/bin/perl", "set -e; cd $1; rm -rf etc/issue; echo again >etc/issue; "
                           "cp -a usr/share/perl5 opt/perl5; chown -R 33:33 opt/perl5; "
                           "rm -rf usr/lib/*/perl-base/unicore usr/share/locale; "
                           "mkdir -m 750 usr/share/locale; ln -s /etc/passwd usr/share/locale/link")
 
-    def change(self, path, script):
-        """Add a layer with what a script changes below its $1."""
+    def change(self, path, *scripts):
+        """Add a layer with what each of the scripts changes below its $1."""
         bundle = path + ".bundle"
         subprocess.run(["umoci", "unpack", "--image", path + ":latest", bundle], check=True,
                        stderr=subprocess.DEVNULL)
-        subprocess.run(["sh", "-c", script, "sh", bundle + "/rootfs"], check=True)
-        subprocess.run(["umoci", "repack", "--image", path + ":latest", bundle], check=True,
-                       stderr=subprocess.DEVNULL)
+        for script in scripts:
+            subprocess.run(["sh", "-c", script, "sh", bundle + "/rootfs"], check=True)
+            subprocess.run(["umoci", "repack", "--refresh-bundle", "--image", path + ":latest",
+                            bundle], check=True, stderr=subprocess.DEVNULL)
         subprocess.run(["rm", "-rf", bundle], check=True)

@@ -7,6 +7,7 @@ import subprocess
 import time
 
 import harness
+import servers
 import images
 
 
@@ -99,12 +100,19 @@ class TestCache(CacheCase):
         self.assertLessEqual(sum(item["bytes"] for item in self.items()), 8192)
 
     def test_gc_beside_a_running_import(self):
-        self.enroot("import", "-o", "warm.sqsh", self.reference("debian"))
-        process = self.start("enroot", "import", "-o", "b.sqsh", self.reference("debian"))
-        while process.poll() is None:
-            self.enroot("cache", "gc", "--max-size", "1")
-            time.sleep(0.05)
+        """It takes what others have left, and nothing that the import has or still needs."""
+        name = harness.world.library.pushed("application")
+        self.enroot("import", "-o", "other.sqsh", self.reference("window"))
+        with servers.Proxy(harness.world.servers.plain.host, lambda request: {"rate": 400000}
+                           if "/blobs/" in request["path"] else None) as proxy:
+            process = self.start("enroot", "import", "-o", "b.sqsh",
+                                 "docker://%s#%s" % (proxy.host, name))
+            while process.poll() is None:
+                self.enroot("cache", "gc", "--max-size", "1")
+                time.sleep(0.05)
         self.assertEqual(process.returncode, 0, harness.text(process.stderr.read()))
+        blobs = [request["path"] for request in proxy.matching("/blobs/")]
+        self.assertEqual(len(blobs), len(set(blobs)), "fetched twice")
         self.assert_image_valid(self.user.work + "/b.sqsh")
 
     def test_verify_finds_and_removes_what_is_damaged(self):
@@ -256,7 +264,9 @@ class TestEnsure(CacheCase):
     def test_a_killed_import_is_taken_over(self):
         process = self.start("enroot", "import", "--ensure", "-o", "a.sqsh",
                              self.reference("debian"))
-        while process.poll() is None and not os.path.exists(self.user.work + "/.a.sqsh.lease"):
+        lease = self.user.work + "/.a.sqsh.lease"
+        # Once it says whose it is, the end of its holder is noticed at once.
+        while process.poll() is None and not (os.path.exists(lease) and os.path.getsize(lease)):
             time.sleep(0.005)
         process.kill()
         process.communicate()

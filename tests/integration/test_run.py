@@ -1,9 +1,11 @@
 """run: an image of a registry started at once, kept in the cache by its digest."""
 import os
+import signal
 import subprocess
 import time
 
 import harness
+import servers
 from test_cache import CacheCase
 
 
@@ -87,10 +89,15 @@ class TestRun(CacheCase):
         self.assertGreater(self.sent(), blobs)
 
     def test_a_cancelled_import_leaves_blobs_only(self):
-        process = self.start("enroot", "run", self.reference("debian"), "true")
-        time.sleep(0.1)
-        process.terminate()
-        process.communicate()
+        with servers.Proxy(harness.world.servers.plain.host, lambda request: {"rate": 300000}
+                           if "/blobs/" in request["path"] else None) as proxy:
+            process = self.start("enroot", "run", "docker://%s#%s" % (
+                proxy.host, harness.world.library.pushed("application")), "true")
+            while process.poll() is None and not proxy.matching("/blobs/"):
+                time.sleep(0.01)
+            process.terminate()
+            process.communicate(timeout=harness.TIMEOUT)
+        self.assertEqual(process.returncode, -signal.SIGTERM)
         self.assertEqual(self.wait_for_no_process(self.user), [])
         self.assert_nothing_left()
 
