@@ -111,9 +111,13 @@ int gpu_injection_warn(struct gpu_injection *injection, struct error *err, const
         va_start(args, fmt);
         length = vasprintf(&text, fmt, args);
         va_end(args);
-        if (length < 0 || strlist_append_owned(&injection->warnings, text) < 0)
+        if (length < 0)
                 return error_no_memory(err);
-        return 0;
+        if (strlist_contains(&injection->warnings, text)) {
+                free(text);
+                return 0;
+        }
+        return strlist_append_owned(&injection->warnings, text) < 0 ? error_no_memory(err) : 0;
 }
 
 int gpu_injection_add_library(struct gpu_injection *injection, const struct gpu_library *library,

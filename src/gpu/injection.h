@@ -49,6 +49,21 @@ int gpu_injection_add_library(struct gpu_injection *injection, const struct gpu_
 int gpu_injection_alias(const struct gpu_request *request, struct gpu_injection *injection,
                         const char *path, const char *name, const char *source, struct error *err);
 
+/* A copy of NVIDIA's /proc/driver/nvidia/params with which NVML makes no device nodes. */
+int gpu_injection_params(const struct gpu_request *request, struct gpu_injection *injection,
+                         struct error *err);
+
+/*
+ * CUDA's forward compatibility: have the linker find the image's own user-mode libraries of a
+ * newer driver if they work with the host's, whose version driver is. Before libraries of the
+ * driver are noted.
+ */
+int gpu_injection_compat(const struct gpu_request *request, const char *driver,
+                         struct gpu_injection *injection, struct error *err);
+
+/* What OpenGL may use: a profile with the GPUs of the bits, numbered by their minors. */
+int gpu_injection_profile(struct gpu_injection *injection, uint64_t minors, struct error *err);
+
 /*
  * Once, when all libraries are noted: their SONAME links, and an ld.so.cache that has
  * them; LD_LIBRARY_PATH where the image's linker reads no such cache.

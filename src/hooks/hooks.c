@@ -34,6 +34,7 @@ static const struct builtin {
         { "50-mig-config.sh", hook_mig_config }, { "50-sharp.sh", hook_sharp },
         { "50-slurm-pmi.sh", hook_slurm_pmi },   { "50-slurm-pytorch.sh", hook_slurm_pytorch },
         { "97-cdi.sh", hook_cdi },               { "98-amd.sh", hook_amd, GPU_KIND_AMD },
+        { "98-nvidia.sh", hook_nvidia, GPU_KIND_NVIDIA },
         { "99-mellanox.sh", hook_mellanox, GPU_KIND_INFINIBAND },
 };
 
