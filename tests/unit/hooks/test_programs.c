@@ -127,6 +127,7 @@ static void test_order(void **state)
                                         "50-slurm-pytorch.sh\n"
                                         "97-cdi.sh\n"
                                         "98-amd.sh\n"
+                                        "98-nvidia.sh\n"
                                         "+system/hooks.d/99-last.sh\n"
                                         "+system/hooks.d/99-mellanox.sh\n"
                                         "+user/hooks.d/00-first.sh\n"
