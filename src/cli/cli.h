@@ -6,3 +6,6 @@
 
 /* Run the command line. Returns the exit status of the program. */
 int cli_main(int argc, char **argv, char **environment);
+
+/* The same for the program at the front of a bundle. */
+int cli_bundle_main(int argc, char **argv, char **environment);

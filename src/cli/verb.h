@@ -44,6 +44,7 @@ struct verb {
         }
 
 extern const struct verb verb_batch,
+        verb_bundle,
         verb_cache_gc,
         verb_cache_list,
         verb_cache_remove,

@@ -1,14 +1,8 @@
-#include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "cli/ending.h"
-#include "cli/messages.h"
+#include "cli/apart.h"
 #include "cli/start_options.h"
-#include "util/cancel.h"
+#include "util/cleanup.h"
 
 static struct {
         const char *arch, *pull;
@@ -23,45 +17,9 @@ static const struct option options[] = {
         END_OPTION,
 };
 
-static int import(const struct command_context *context, const struct run_arguments *arguments,
-                  pid_t parent)
+static int import(const struct command_context *context, const void *arguments, struct error *err)
 {
-        struct error err = ERROR_INIT;
-        int result;
-
-        /* Without the parent, which may have ended already, there is nobody to start the image. */
-        if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent)
-                return EXIT_FAILURE;
-        cancel_install();
-        messages_progress_start(context->report);
-        result = command_run_import(context, arguments, &err);
-        messages_progress_stop();
-        if (result == 0)
-                return EXIT_SUCCESS;
-        message_error(err.message);
-        return cancel_signal() ? ending_of_signal(cancel_signal()) : EXIT_FAILURE;
-}
-
-/*
- * Import in a child: a start must have no threads, and carries the memory of this process
- * along in the image's server. Returns 0, the exit status of a failed import, which has
- * said why, or -1 with *err.
- */
-static int import_apart(const struct command_context *context,
-                        const struct run_arguments *arguments, struct error *err)
-{
-        const pid_t parent = getpid();
-        pid_t child = fork();
-        int status = 0;
-
-        if (child < 0)
-                return error_errno(err, "cannot start a process");
-        if (child == 0)
-                _exit(import(context, arguments, parent));
-        while (waitpid(child, &status, 0) < 0)
-                if (errno != EINTR)
-                        return error_errno(err, "cannot wait for the import");
-        return ending_of_child(status);
+        return command_run_import(context, arguments, err);
 }
 
 static int run(const struct command_context *context, char **words, struct error *err)
@@ -74,7 +32,7 @@ static int run(const struct command_context *context, char **words, struct error
                 return -1;
         found = command_run_find(context, &arguments, false, &path, err);
         if (found == 0) {
-                result = import_apart(context, &arguments, err);
+                result = apart_run(context, import, &arguments, true, err);
                 if (result != 0)
                         return result;
                 found = command_run_find(context, &arguments, true, &path, err);

@@ -6,6 +6,7 @@
 
 const struct verb *const verbs[] = {
         &verb_batch,
+        &verb_bundle,
         &verb_cache_gc,
         &verb_cache_list,
         &verb_cache_remove,

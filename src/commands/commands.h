@@ -86,6 +86,20 @@ struct export_arguments {
 int command_export(const struct command_context *context, const struct export_arguments *arguments,
                    struct error *err);
 
+struct bundle_arguments {
+        const char *image;
+        const char *output;      /* NULL: named after the image, in the current directory */
+        const char *description; /* NULL: none */
+        const char *target;      /* of --keep, with variables in it; NULL: named after the output */
+};
+
+/*
+ * Make a bundle of an image file: one file that runs on machines without this program.
+ * The configuration's bundle_all, bundle_checksum and force_override count.
+ */
+int command_bundle(const struct command_context *context, const struct bundle_arguments *arguments,
+                   struct error *err);
+
 struct start_arguments {
         const char *target;           /* name of a container, or path of an image file */
         const char *rc;               /* NULL: the image's /etc/rc */
@@ -213,6 +227,56 @@ int command_run_find(const struct command_context *context, const struct run_arg
 /* Import the image into the cache. Uses threads, which a start must not: for a child process. */
 int command_run_import(const struct command_context *context, const struct run_arguments *arguments,
                        struct error *err);
+
+/* ---- the program of a bundle ---- */
+
+struct bundle; /* bundle/bundle.h */
+
+/* Where the image of a bundle is for a start. */
+struct bundle_place {
+        char *directory; /* that is extracted to; NULL: the image is mounted as it is */
+        char *rootfs;    /* in it, or itself */
+        bool temporary;  /* to be removed after the start */
+};
+
+#define BUNDLE_PLACE_INIT                                                                          \
+        {                                                                                          \
+                .directory = NULL                                                                  \
+        }
+
+struct bundle_run_arguments {
+        const struct bundle *bundle;
+        int fd;              /* of the bundle */
+        const char *path;    /* of its file, absolute */
+        const char *target;  /* to extract to; NULL: the bundle's */
+        bool keep;           /* what is extracted */
+        bool quiet;          /* no messages about what is being done */
+        struct start_arguments start; /* target is not looked at */
+};
+
+/*
+ * The environment of this process as a bundle's program needs it: with the bundle's
+ * settings, where it has none of its own, and with the places where the bundle's files will
+ * be. Makes a runtime directory. Returns 0, or -1 with *err.
+ */
+int command_bundle_environment(const struct bundle *bundle, char *const *environment,
+                               struct strlist *ret, struct error *err);
+
+/* Choose how the image is reached; where it cannot be mounted, it must be extracted. */
+int command_bundle_place(const struct command_context *context,
+                         const struct bundle_run_arguments *arguments, struct bundle_place *ret,
+                         struct error *err);
+void command_bundle_place_release(struct bundle_place *place);
+
+/* Extract to place->directory, which must not exist. Uses threads: for a child process. */
+int command_bundle_extract(const struct command_context *context,
+                           const struct bundle_run_arguments *arguments,
+                           const struct bundle_place *place, struct error *err);
+
+/* Start the image where it is, and remove what is temporary. Returns as runtime_start does. */
+int command_bundle_start(const struct command_context *context,
+                         const struct bundle_run_arguments *arguments,
+                         const struct bundle_place *place, int *ret_status, struct error *err);
 
 /* ---- start configurations, and the other names of the program ---- */
 

@@ -39,6 +39,25 @@ int container_open_data_path(const char *data_path, struct error *err)
         return fd;
 }
 
+int container_open_image(const char *path, struct squashfs_image **ret, struct error *err)
+{
+        struct stat st;
+        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+        if (fd < 0)
+                return error_errno(err, "%s", path);
+        if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+                (void)close(fd);
+                return error_set(err, EINVAL, "%s is not an image file", path);
+        }
+        *ret = squashfs_open(fd, path, err);
+        if (!*ret) {
+                (void)close(fd);
+                return -1;
+        }
+        return fd;
+}
+
 int command_enter_subids(const struct command_context *context, struct error *err)
 {
         if (!context->config->subids || (context->config->allow_superuser && geteuid() == 0))

@@ -10,6 +10,12 @@ int container_check_name(const char *name, struct error *err);
 /* Open (and make, 0700) ENROOT_DATA_PATH. A descriptor that the caller closes, or -1 with *err. */
 int container_open_data_path(const char *data_path, struct error *err);
 
+/*
+ * Open an image file that a tree or a bundle is made from. *ret is the caller's to close.
+ * Returns a descriptor that is open as long as the image is, or -1 with *err.
+ */
+int container_open_image(const char *path, struct squashfs_image **ret, struct error *err);
+
 /* Append the names of all containers, sorted; none without a data path. 0, or -1 with *err. */
 int container_names(const char *data_path, struct strlist *names, struct error *err);
 

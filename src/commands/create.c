@@ -31,25 +31,6 @@ static char *container_name(const struct create_arguments *arguments)
         return strndup(base, length);
 }
 
-static int open_image(const char *path, struct squashfs_image **ret, struct error *err)
-{
-        struct stat st;
-        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-        if (fd < 0)
-                return error_errno(err, "%s", path);
-        if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-                (void)close(fd);
-                return error_set(err, EINVAL, "%s is not an image file", path);
-        }
-        *ret = squashfs_open(fd, path, err);
-        if (!*ret) {
-                (void)close(fd);
-                return -1;
-        }
-        return fd;
-}
-
 /* ---- lazy containers ---- */
 
 static int write_identity(int dir_fd, int image_fd, struct error *err)
@@ -109,7 +90,7 @@ int command_create(const struct command_context *context, const struct create_ar
                 return error_no_memory(err);
         if (container_check_name(name, err) < 0)
                 return -1;
-        image_fd = open_image(arguments->image, &image, err);
+        image_fd = container_open_image(arguments->image, &image, err);
         if (image_fd < 0 || new_container_begin(&container, config, name, err) < 0)
                 return -1;
         if (arguments->lazy) {

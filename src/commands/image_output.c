@@ -48,7 +48,7 @@ int image_output_open(struct image_output *output, char *path, bool replace, str
                                  "file already exists: %s (remove it, or give another name with "
                                  "--output)",
                                  path);
-        if (temp_file_create(&output->file, output->dir_fd, output->name, 0644, err) < 0)
+        if (temp_file_create(&output->file, output->dir_fd, output->name, output->mode, err) < 0)
                 return error_prefix(err, "output file %s", path);
         return 0;
 }

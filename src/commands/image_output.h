@@ -15,12 +15,13 @@ struct image_output {
         const char *name; /* inside path */
         int dir_fd;       /* of the directory that it is in */
         bool replace;     /* an existing file */
+        mode_t mode;      /* less the umask */
         struct temp_file file;
 };
 
 #define IMAGE_OUTPUT_INIT                                                                          \
         {                                                                                          \
-                .dir_fd = -1, .file = TEMP_FILE_INIT                                               \
+                .dir_fd = -1, .mode = 0644, .file = TEMP_FILE_INIT                                               \
         }
 
 void image_output_release(struct image_output *output);

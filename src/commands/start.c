@@ -4,45 +4,29 @@
 #include <string.h>
 
 #include "commands/place.h"
-#include "runtime/runtime.h"
+#include "commands/start.h"
 #include "util/path.h"
+
+/* ---- what the target is ---- */
 
 /* What the target turned out to be. Owns what start borrows. */
 struct choice {
         struct runtime_start start;
-        char *rootfs, *overlay_dir, *conf;
+        char *rootfs;
         struct place place; /* of a container */
 };
 
 static void choice_release(struct choice *choice)
 {
         free(choice->rootfs);
-        free(choice->overlay_dir);
-        free(choice->conf);
         place_release(&choice->place);
 }
 
-/* An image file, and where its changes go. */
-static int choose_image(const struct command_context *context,
-                        const struct start_arguments *arguments, struct choice *choice,
-                        struct error *err)
+static int choose_image(const char *path, struct choice *choice, struct error *err)
 {
-        const char *word = arguments->overlay ? arguments->overlay : context->config->overlay;
-        struct runtime_overlay *overlay = &choice->start.overlay;
-
         choice->start.image = true;
-        choice->rootfs = realpath(arguments->target, NULL);
-        if (!choice->rootfs)
-                return error_errno(err, "%s", arguments->target);
-        if (runtime_overlay_parse(word, overlay, err) < 0)
-                return error_prefix(err, "%s", arguments->overlay ? "--overlay" : "ENROOT_OVERLAY");
-        if (overlay->dir) {
-                choice->overlay_dir = path_absolute(overlay->dir, err);
-                overlay->dir = choice->overlay_dir;
-                if (!overlay->dir)
-                        return -1;
-        }
-        return 0;
+        choice->rootfs = realpath(path, NULL);
+        return choice->rootfs ? 0 : error_errno(err, "%s", path);
 }
 
 /* A lazy container is a start of its image whose changes are kept. */
@@ -85,6 +69,8 @@ static int choose_container(const struct command_context *context,
         return choice->rootfs ? 0 : error_no_memory(err);
 }
 
+/* ---- the start ---- */
+
 static int print_plan(const struct command_context *context, const struct runtime_start *start,
                       FILE *out, struct error *err)
 {
@@ -95,31 +81,51 @@ static int print_plan(const struct command_context *context, const struct runtim
         return result;
 }
 
+/* Where the changes to an image go; what *overlay borrows goes into *ret_dir. */
+static int parse_overlay(const struct command_context *context, const char *option,
+                         struct runtime_overlay *overlay, char **ret_dir, struct error *err)
+{
+        if (runtime_overlay_parse(option ? option : context->config->overlay, overlay, err) < 0)
+                return error_prefix(err, "%s", option ? "--overlay" : "ENROOT_OVERLAY");
+        if (!overlay->dir)
+                return 0;
+        overlay->dir = *ret_dir = path_absolute(overlay->dir, err);
+        return overlay->dir ? 0 : -1;
+}
+
+int start_rootfs(const struct command_context *context, const struct start_arguments *arguments,
+                 struct runtime_start *start, int *ret_status, struct error *err)
+{
+        auto_free char *overlay_dir = NULL, *conf = NULL;
+
+        if (start->image && !start->overlay.dir &&
+            parse_overlay(context, arguments->overlay, &start->overlay, &overlay_dir, err) < 0)
+                return -1;
+        if (arguments->conf) {
+                conf = realpath(arguments->conf, NULL);
+                if (!conf)
+                        return error_errno(err, "start configuration %s", arguments->conf);
+        }
+        start->conf = conf;
+        start->rc = arguments->rc;
+        start->mounts = arguments->mounts;
+        start->env = arguments->env;
+        start->devices = arguments->devices;
+        start->command = arguments->command;
+        if (arguments->dry_run)
+                return print_plan(context, start, arguments->dry_run, err);
+        return runtime_start(start, context->config, context->report, ret_status, err);
+}
+
 int command_start(const struct command_context *context, const struct start_arguments *arguments,
                   int *ret_status, struct error *err)
 {
-        auto_cleanup(choice_release) struct choice choice = {
-                .start = {
-                        .rc = arguments->rc,
-                        .mounts = arguments->mounts,
-                        .env = arguments->env,
-                        .devices = arguments->devices,
-                        .command = arguments->command,
-                },
-                .place = PLACE_INIT,
-        };
+        auto_cleanup(choice_release) struct choice choice = { .place = PLACE_INIT };
         int image = place_is_image(arguments->target, err);
 
-        if (image < 0 || (image ? choose_image(context, arguments, &choice, err)
+        if (image < 0 || (image ? choose_image(arguments->target, &choice, err)
                                 : choose_container(context, arguments, &choice, err)) < 0)
                 return -1;
         choice.start.rootfs = choice.rootfs;
-        if (arguments->conf) {
-                choice.start.conf = choice.conf = realpath(arguments->conf, NULL);
-                if (!choice.conf)
-                        return error_errno(err, "start configuration %s", arguments->conf);
-        }
-        if (arguments->dry_run)
-                return print_plan(context, &choice.start, arguments->dry_run, err);
-        return runtime_start(&choice.start, context->config, context->report, ret_status, err);
+        return start_rootfs(context, arguments, &choice.start, ret_status, err);
 }

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include "config/config.h"
 #include "util/io.h"
 #include "util/launch.h"
+#include "util/name_service.h"
 #include "util/strbuf.h"
 
 #define ANSWER_SIZE 256 /* bytes; names of users and hosts are shorter */
@@ -53,7 +53,7 @@ static bool answer_processors(char *answer)
 
 static bool answer_user(char *answer)
 {
-        const struct passwd *entry = getpwuid(geteuid());
+        const struct passwd *entry = name_service_user(geteuid());
 
         return entry && snprintf(answer, ANSWER_SIZE, "%s", entry->pw_name) < ANSWER_SIZE;
 }

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +10,7 @@
 #include "env/env.h"
 #include "util/dropin.h"
 #include "util/io.h"
+#include "util/name_service.h"
 #include "util/path.h"
 
 enum kind {
@@ -226,7 +226,7 @@ static int set_home(struct strlist *environment, struct error *err)
 
         if (has_value(environment, "HOME"))
                 return 0;
-        entry = getpwuid(getuid());
+        entry = name_service_user(getuid());
         if (env_set(environment, "HOME", entry && entry->pw_dir ? entry->pw_dir : "/") < 0)
                 return error_no_memory(err);
         return 0;

@@ -5,14 +5,13 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "env/env.h"
 #include "hooks/builtin.h"
 #include "util/io.h"
+#include "util/name_service.h"
 
 /* Of the host's own passwd and group files, which site tools fill with every user. */
 #define HOST_FILE_LIMIT (64u << 20)
@@ -147,7 +146,7 @@ int hook_host_account(const struct hook_context *context, struct account *ret, s
 
         ret->uid = context->uid_outside;
         ret->gid = context->gid_outside;
-        found = getpwuid(context->uid_outside);
+        found = name_service_user(context->uid_outside);
         if (found) {
                 name = whole(found->pw_name);
                 gecos = whole(found->pw_gecos ? found->pw_gecos : "");
@@ -172,7 +171,7 @@ char *hook_host_group(const struct hook_context *context, const char *user)
         if (io_read_file(-1, "/etc/group", HOST_FILE_LIMIT, &text, &ignored) == 0 &&
             find_line(strbuf_text(&text), context->gid_outside, fields, GROUP_FIELDS))
                 return strndup(fields[0].text, fields[0].length);
-        found = getgrgid(context->gid_outside);
+        found = name_service_group(context->gid_outside);
         return strdup(found ? found->gr_name : user);
 }
 

@@ -57,7 +57,7 @@ static int open_image(struct dry_run *run, struct error *err)
         run->image_fd = open(path, O_RDONLY | O_CLOEXEC);
         if (run->image_fd < 0)
                 return error_errno(err, "%s", path);
-        run->image = squashfs_open(run->image_fd, path, err);
+        run->image = squashfs_open_at(run->image_fd, container->start->image_offset, path, err);
         if (!run->image)
                 return -1;
         container->root_path = image_root_path(container->config);

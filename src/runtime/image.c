@@ -41,7 +41,8 @@ int image_open(struct image_start *start, const struct container *container, str
                                  "overlay %s: changes are kept with the kernel's overlayfs only, "
                                  "which ENROOT_NATIVE_OVERLAYFS=no forbids",
                                  overlay->dir);
-        if (image_server_open(&start->server, container->start->rootfs, err) < 0)
+        if (image_server_open(&start->server, container->start->rootfs,
+                              container->start->image_offset, err) < 0)
                 return -1;
         return writable_open(overlay, &start->layer_fd, err);
 }
@@ -215,7 +216,7 @@ int runtime_mount_image(const void *context, const struct mount_entry *entry, co
         const struct identity *identity = context ? context : &own;
         auto_image_server struct image_server server = IMAGE_SERVER_INIT;
 
-        if (image_server_open(&server, source, err) < 0 ||
+        if (image_server_open(&server, source, 0, err) < 0 ||
             image_server_start(&server, identity, -1, true, err) < 0)
                 return -1;
         return image_server_mount(&server, identity, entry->source, target_fd, entry->attr_set,

@@ -42,12 +42,13 @@ void image_server_release(struct image_server *server)
                         (void)close(TAKE_FD(*fds[i]));
 }
 
-int image_server_open(struct image_server *server, const char *path, struct error *err)
+int image_server_open(struct image_server *server, const char *path, uint64_t offset,
+                      struct error *err)
 {
         server->image_fd = open(path, O_RDONLY | O_CLOEXEC);
         if (server->image_fd < 0)
                 return error_errno(err, "%s", path);
-        server->image = squashfs_open(server->image_fd, path, err);
+        server->image = squashfs_open_at(server->image_fd, offset, path, err);
         return server->image ? 0 : -1;
 }
 

@@ -22,8 +22,9 @@ struct image_server {
 void image_server_release(struct image_server *server);
 #define auto_image_server auto_cleanup(image_server_release)
 
-/* Open and check an image. Returns 0, or -1 with *err. */
-int image_server_open(struct image_server *server, const char *path, struct error *err);
+/* Open and check an image, which begins at an offset of a file. Returns 0, or -1 with *err. */
+int image_server_open(struct image_server *server, const char *path, uint64_t offset,
+                      struct error *err);
 
 /*
  * Start the process, in the user namespace that will mount.

@@ -34,6 +34,7 @@ int runtime_overlay_parse(const char *word, struct runtime_overlay *ret, struct 
 struct runtime_start {
         const char *rootfs; /* absolute path of a container's directory, or of an image file */
         bool image;         /* rootfs is an image file: mount it */
+        uint64_t image_offset; /* where in the file it begins */
         const char *shown_as; /* path that list and exec know it by; NULL: rootfs */
         struct runtime_overlay overlay; /* of an image */
         const char *rc;     /* --rc: script that replaces /etc/rc, or NULL */
@@ -44,12 +45,24 @@ struct runtime_start {
         const struct strlist *env;    /* --env words */
         const struct strlist *devices; /* --device words, or NULL */
         char *const *command;         /* NULL-terminated; may be empty */
+
+        /* Have the command as a child, also without a pid namespace of its own. */
+        bool stay;
+
+        /*
+         * Called in the container's mount namespace with the path of the runtime directory,
+         * a file system in memory that only this start sees, before the files of site and
+         * user are looked for: they may be put there. NULL: nothing is.
+         */
+        int (*lay_down)(void *context, const char *directory, struct error *err);
+        void *lay_down_context;
 };
 
 /*
  * Start a container in this process. On success it does not return: the process
- * becomes the container's command. With a pid namespace of its own the command is a
- * child, and the process returns 1 with its wait(2) status when it has ended. Returns
+ * becomes the container's command. With a pid namespace of its own, or when it is to
+ * stay, the command is a child, and the process returns 1 with its wait(2) status when it
+ * has ended; all descriptors but the standard ones are closed then. Returns
  * -1 with *err otherwise; the process is then fit for nothing but to print the error
  * and exit.
  */

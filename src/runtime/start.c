@@ -139,11 +139,11 @@ static int assemble(struct container *container, struct error *err)
 /* ---- the start ---- */
 
 /* As child_continue; the process that stays behind lets go of the image, whose server it is not. */
-static int enter_pid_namespace(struct container *container, struct image_start *image,
-                               int *ret_status, struct error *err)
+static int become_child(struct container *container, struct image_start *image, int *ret_status,
+                        struct error *err)
 {
         struct stand_in stand_in;
-        int result = child_fork(&stand_in, true, err);
+        int result = child_fork(&stand_in, container->config->unshare_pid, err);
 
         if (result <= 0)
                 return result;
@@ -154,13 +154,25 @@ static int enter_pid_namespace(struct container *container, struct image_start *
         return 1;
 }
 
-/* 0, or -1; 1 with a wait status in the process that stays outside of a pid namespace. */
+/* Files of site and user that come with the start, with the hooks that are among them. */
+static int lay_down(struct container *container, struct error *err)
+{
+        const struct runtime_start *start = container->start;
+        const struct config *config = container->config;
+
+        if (start->lay_down(start->lay_down_context, config->runtime_path, err) < 0)
+                return -1;
+        container->hooks = hooks_find(config, start->conf, err);
+        return container->hooks ? 0 : -1;
+}
+
+/* 0, or -1; 1 with a wait status in the process that stays outside. */
 static int enter_namespaces(struct container *container, int *ret_status, struct error *err)
 {
         auto_image_start struct image_start image = IMAGE_START_INIT;
         bool is_image = container->start->image;
-        bool needs_directory =
-                is_image || (container->hooks && hooks_have_programs(container->hooks));
+        bool needs_directory = is_image || container->start->lay_down ||
+                               (container->hooks && hooks_have_programs(container->hooks));
         int result = 0;
 
         if (is_image && image_open(&image, container, err) < 0)
@@ -171,13 +183,15 @@ static int enter_namespaces(struct container *container, int *ret_status, struct
                 return -1;
         if (is_image && image_start_server(&image, container, err) < 0)
                 return error_prefix(err, "%s", container->start->rootfs);
-        if (container->config->unshare_pid)
-                result = enter_pid_namespace(container, &image, ret_status, err);
+        if (container->config->unshare_pid || container->start->stay)
+                result = become_child(container, &image, ret_status, err);
         if (result != 0)
                 return result;
         if (namespace_enter_others(container, err) < 0)
                 return -1;
         if (needs_directory && runtime_directory_mount(container->config, err) < 0)
+                return -1;
+        if (container->start->lay_down && lay_down(container, err) < 0)
                 return -1;
         if (!is_image)
                 return rootfs_mount_directory(container, err);
@@ -194,8 +208,12 @@ int runtime_start(const struct runtime_start *start, const struct config *config
         int result;
 
         identity_init(&container);
-        container.hooks = hooks_find(config, start->conf, err);
-        if (!container.hooks || prepare_rc(&container, err) < 0)
+        if (!start->lay_down) {
+                container.hooks = hooks_find(config, start->conf, err);
+                if (!container.hooks)
+                        return -1;
+        }
+        if (prepare_rc(&container, err) < 0)
                 return -1;
         result = enter_namespaces(&container, ret_status, err);
         if (result != 0)

@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +19,7 @@
 #include "runtime/id_map.h"
 #include "runtime/newidmap.h"
 #include "util/io.h"
+#include "util/name_service.h"
 
 #define SUBUID "/etc/subuid"
 #define SUBGID "/etc/subgid"
@@ -109,7 +109,7 @@ static int read_maps(struct id_map *uids, struct id_map *gids, const char *path,
 {
         auto_strbuf struct strbuf uid_text = STRBUF_INIT, gid_text = STRBUF_INIT;
         uid_t uid = geteuid();
-        const struct passwd *account = getpwuid(uid);
+        const struct passwd *account = name_service_user(uid);
         const char *name = account ? account->pw_name : NULL;
         char number[16];
 

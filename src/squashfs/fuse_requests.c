@@ -214,7 +214,7 @@ static void reply_plain(fuse_req_t request, const struct squashfs_image *image,
 
         data.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
         data.buf[0].fd = image->fd;
-        data.buf[0].pos = (off_t)extent->position;
+        data.buf[0].pos = (off_t)(image->base + extent->position);
         fuse_reply_data(request, &data, FUSE_BUF_SPLICE_MOVE);
 }
 

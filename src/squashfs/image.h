@@ -70,7 +70,8 @@ struct table {
 struct decompressor;
 
 struct squashfs_image {
-        int fd; /* borrowed */
+        int fd;        /* borrowed */
+        uint64_t base; /* where the image begins in the file; positions count from there */
         char *name;
         sqfs_super_t super; /* in the byte order of this machine */
         sqfs_compressor_config_t compressor;

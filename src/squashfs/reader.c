@@ -16,6 +16,8 @@
 
 #include <sqfs/xattr.h>
 
+#include "squashfs/compressor.h"
+
 /* The magic number as a machine of the other byte order writes it: images before 4.0. */
 #define MAGIC_SWAPPED 0x68737173
 
@@ -57,7 +59,7 @@ int image_pread(const struct squashfs_image *image, void *buffer, size_t size, u
 
         if (position > image->super.bytes_used || size > image->super.bytes_used - position)
                 return image_damaged(image, err, "refers to %zu bytes at %" PRIu64, size, position);
-        count = pread_full(image->fd, buffer, size, position);
+        count = pread_full(image->fd, buffer, size, image->base + position);
         if (count < 0)
                 return error_errno(err, "%s: read at %" PRIu64, image->name, position);
         if ((size_t)count != size)
@@ -126,12 +128,12 @@ static int check_length(const struct squashfs_image *image, struct error *err)
         if (fstat(image->fd, &st) < 0)
                 return error_errno(err, "%s", image->name);
         /* A block device is longer than the image on it and has a size of 0 here. */
-        if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size >= image->super.bytes_used)
+        if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size >= image->base + image->super.bytes_used)
                 return 0;
         return error_set(err, EBADMSG,
                          "%s: is shorter than it says (%jd of %" PRIu64
                          " bytes); a download or copy stopped half-way, get it again",
-                         image->name, (intmax_t)st.st_size, image->super.bytes_used);
+                         image->name, (intmax_t)st.st_size, image->base + image->super.bytes_used);
 }
 
 static int check_super(const struct squashfs_image *image, struct error *err)
@@ -142,7 +144,7 @@ static int check_super(const struct squashfs_image *image, struct error *err)
             super->block_log >= 32 || super->block_size != UINT32_C(1) << super->block_log)
                 return image_damaged(image, err, "block size %" PRIu32 " (2^%u)", super->block_size,
                                      super->block_log);
-        if (super->bytes_used > INT64_MAX || super->inode_table_start < sizeof(*super) ||
+        if (super->bytes_used > INT64_MAX - image->base || super->inode_table_start < sizeof(*super) ||
             super->inode_table_start >= super->directory_table_start ||
             super->directory_table_start >= super->bytes_used)
                 return image_damaged(image, err, "its inodes and directories are outside");
@@ -152,7 +154,7 @@ static int check_super(const struct squashfs_image *image, struct error *err)
 static int read_super(struct squashfs_image *image, struct error *err)
 {
         sqfs_super_t *super = &image->super;
-        ssize_t count = pread_full(image->fd, super, sizeof(*super), 0);
+        ssize_t count = pread_full(image->fd, super, sizeof(*super), image->base);
 
         if (count < 0)
                 return error_errno(err, "%s: read", image->name);
@@ -236,7 +238,7 @@ static int check_root(struct squashfs_image *image, struct error *err)
         return 0;
 }
 
-struct squashfs_image *squashfs_open(int fd, const char *name, struct error *err)
+struct squashfs_image *squashfs_open_at(int fd, uint64_t base, const char *name, struct error *err)
 {
         auto_squashfs_image struct squashfs_image *image = calloc(1, sizeof(*image));
 
@@ -246,6 +248,7 @@ struct squashfs_image *squashfs_open(int fd, const char *name, struct error *err
         }
         pthread_mutex_init(&image->lock, NULL);
         image->fd = fd;
+        image->base = base;
         image->name = strdup(name);
         if (!image->name) {
                 error_no_memory(err);
@@ -255,6 +258,16 @@ struct squashfs_image *squashfs_open(int fd, const char *name, struct error *err
             prepare_caches(image, err) < 0 || check_root(image, err) < 0)
                 return NULL;
         return TAKE_PTR(image);
+}
+
+struct squashfs_image *squashfs_open(int fd, const char *name, struct error *err)
+{
+        return squashfs_open_at(fd, 0, name, err);
+}
+
+const char *squashfs_compression(const struct squashfs_image *image)
+{
+        return compressor_name(image->super.compression_id);
 }
 
 void squashfs_close(struct squashfs_image *image)

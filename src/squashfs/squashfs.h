@@ -148,6 +148,16 @@ int squashfs_identity(int fd, char ret[SQUASHFS_IDENTITY_SIZE], struct error *er
  * EOPNOTSUPP for a compressor that this build lacks, named.
  */
 struct squashfs_image *squashfs_open(int fd, const char *name, struct error *err);
+
+/*
+ * The same for an image that begins at base, an offset in the file, at most INT64_MAX. All
+ * positions in this header count from there.
+ */
+struct squashfs_image *squashfs_open_at(int fd, uint64_t base, const char *name,
+                                        struct error *err);
+
+/* The name of the compressor that the image was made with: "zstd". */
+const char *squashfs_compression(const struct squashfs_image *image);
 void squashfs_close(struct squashfs_image *image);
 
 static inline void cleanup_squashfs_image(struct squashfs_image **image)
@@ -211,7 +221,7 @@ struct squashfs_extent {
         } kind;
         uint64_t size;               /* bytes, never 0 */
         const void *data;            /* of MEMORY */
-        uint64_t position;           /* of PLAIN: offset in the image file */
+        uint64_t position;           /* of PLAIN: offset in the image */
         struct cached_block *block;  /* the reader's: keeps data in memory */
         bool consumed;               /* the reader's: ends where its block ends */
 };
@@ -237,7 +247,7 @@ int squashfs_map(struct squashfs_image *image, squashfs_ref file, uint64_t offse
                  struct squashfs_map *ret, struct error *err);
 void squashfs_unmap(struct squashfs_image *image, struct squashfs_map *map);
 
-/* Read the image file itself, for extents of kind PLAIN. Returns 0, or -1 with *err. */
+/* Read the image itself, for extents of kind PLAIN. Returns 0, or -1 with *err. */
 int squashfs_read_plain(struct squashfs_image *image, void *buffer, size_t size,
                         uint64_t position, struct error *err);
 

@@ -83,24 +83,8 @@ void sha256_update(struct sha256 *sha, const void *data, size_t size)
 
 void sha256_finish(struct sha256 *sha, char hex[SHA256_HEX_SIZE])
 {
-        static const char digits[] = "0123456789abcdef";
-        unsigned char raw[32];
+        unsigned char raw[SHA256_SIZE];
 
         (void)crypto.final(sha->context, raw, NULL);
-        for (size_t i = 0; i < sizeof(raw); i++) {
-                hex[2 * i] = digits[raw[i] >> 4];
-                hex[2 * i + 1] = digits[raw[i] & 15];
-        }
-        hex[SHA256_HEX_SIZE - 1] = '\0';
-}
-
-int sha256_of(const void *data, size_t size, char hex[SHA256_HEX_SIZE], struct error *err)
-{
-        auto_sha256 struct sha256 *sha = sha256_new(err);
-
-        if (!sha)
-                return -1;
-        sha256_update(sha, data, size);
-        sha256_finish(sha, hex);
-        return 0;
+        sha256_print(raw, hex);
 }

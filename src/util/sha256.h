@@ -1,5 +1,6 @@
 /*
- * SHA-256 (FIPS 180-4). The only user of libcrypto, which is loaded on first use.
+ * SHA-256 (FIPS 180-4). The only user of libcrypto, which is loaded on first use, or
+ * part of a static program (sha256_static.c).
  */
 #pragma once
 
@@ -7,6 +8,7 @@
 
 #include "util/error.h"
 
+#define SHA256_SIZE     32
 #define SHA256_HEX_SIZE 65 /* 64 lower-case hex digits and a NUL */
 
 struct sha256; /* one running computation */
@@ -21,6 +23,9 @@ void sha256_update(struct sha256 *sha, const void *data, size_t size);
 
 /* Write the digest; a reset must come before the next update. */
 void sha256_finish(struct sha256 *sha, char hex[SHA256_HEX_SIZE]);
+
+/* Write a digest as text. */
+void sha256_print(const unsigned char raw[SHA256_SIZE], char hex[SHA256_HEX_SIZE]);
 
 /* The digest of size bytes at once. Returns 0, or -1 with *err. */
 int sha256_of(const void *data, size_t size, char hex[SHA256_HEX_SIZE], struct error *err);
