@@ -93,8 +93,12 @@ uint64_t bundle_head_offset(uint64_t runtime_size);
 int bundle_encode(struct bundle *bundle, uint64_t runtime_size, struct strbuf *text,
                   struct error *err);
 
-/* The size of the records that follow a head. Returns 0, or -1 with *err (EBADMSG). */
-int bundle_records_size(const void *head, size_t size, uint32_t *ret, struct error *err);
+/*
+ * Decode a head alone. ret_records is the size of the records that follow. Returns 0, or
+ * -1 with *err (EBADMSG).
+ */
+int bundle_decode_head(const void *data, size_t size, struct bundle *ret, uint32_t *ret_records,
+                       struct error *err);
 
 /*
  * The opposite of bundle_encode. *ret is an initialised bundle that the caller releases.

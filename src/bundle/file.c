@@ -72,15 +72,15 @@ int bundle_read(int fd, struct bundle *ret, struct error *err)
                                  "behind it");
         place = bundle_head_offset(runtime_size);
         if (read_at(fd, head, sizeof(head), place, err) < 0 ||
-            bundle_records_size(head, sizeof(head), &records, err) < 0)
+            bundle_decode_head(head, sizeof(head), ret, &records, err) < 0 ||
+            check_length(fd, ret, err) < 0)
                 return -1;
         data = malloc(sizeof(head) + records);
         if (!data)
                 return error_no_memory(err);
-        if (read_at(fd, data, sizeof(head) + records, place, err) < 0 ||
-            bundle_decode(data, sizeof(head) + records, ret, err) < 0)
+        if (read_at(fd, data, sizeof(head) + records, place, err) < 0)
                 return -1;
-        return check_length(fd, ret, err);
+        return bundle_decode(data, sizeof(head) + records, ret, err);
 }
 
 /* ---- checksum ---- */

@@ -34,6 +34,9 @@ static const char magic[16] = "enroot bundle 1\n";
 
 #define RECORD_SIZE 12u
 
+/* No file is so large, and sums of two of these are still file offsets. */
+#define OFFSET_LIMIT (INT64_MAX / 4)
+
 enum record_kind {
         RECORD_TEXT = 't',
         RECORD_SETTING = 's',
@@ -93,7 +96,7 @@ int bundle_runtime_size(const void *header, size_t size, uint64_t *ret, struct e
         length = ident[EI_DATA] == ELFDATA2LSB
                          ? (uint64_t)le16toh(elf.e_shentsize) * le16toh(elf.e_shnum)
                          : (uint64_t)be16toh(elf.e_shentsize) * be16toh(elf.e_shnum);
-        if (start < sizeof(elf) || start > INT64_MAX / 2)
+        if (start < sizeof(elf) || start > OFFSET_LIMIT)
                 return error_set(err, EBADMSG, "has no section headers");
         *ret = start + length;
         return 0;
@@ -202,16 +205,30 @@ static uint64_t get_u64(const unsigned char *from)
         return le64toh(value);
 }
 
-int bundle_records_size(const void *head, size_t size, uint32_t *ret, struct error *err)
+int bundle_decode_head(const void *data, size_t size, struct bundle *ret, uint32_t *ret_records,
+                       struct error *err)
 {
+        const unsigned char *head = data;
+        uint64_t place;
         uint32_t records;
 
         if (size < BUNDLE_HEAD_SIZE || memcmp(head, magic, sizeof(magic)) != 0)
                 return damaged(err, "it has no head");
-        records = get_u32((const unsigned char *)head + 44);
+        ret->image_offset = get_u64(head + 16);
+        ret->image_size = get_u64(head + 24);
+        ret->content_size = get_u64(head + 32);
+        ret->has_checksum = get_u32(head + 40) & FLAG_CHECKSUM;
+        records = get_u32(head + 44);
+        place = get_u64(head + 48);
+        if (ret->has_checksum)
+                memcpy(ret->checksum, head + BUNDLE_CHECKSUM_OFFSET, BUNDLE_CHECKSUM_SIZE);
         if (records > BUNDLE_RECORDS_LIMIT)
                 return damaged(err, "its records are too large");
-        *ret = records;
+        if (place > OFFSET_LIMIT || ret->image_size > OFFSET_LIMIT)
+                return damaged(err, "its image is outside");
+        if (ret->image_offset != align(place + BUNDLE_HEAD_SIZE + records, IMAGE_ALIGNMENT))
+                return damaged(err, "its image is not where it belongs");
+        *ret_records = records;
         return 0;
 }
 
@@ -314,28 +331,13 @@ static int decode_records(const unsigned char *data, size_t size, struct bundle 
 
 int bundle_decode(const void *data, size_t size, struct bundle *ret, struct error *err)
 {
-        const unsigned char *head = data;
-        uint64_t place, end;
         uint32_t records;
 
-        if (bundle_records_size(data, size, &records, err) < 0)
+        if (bundle_decode_head(data, size, ret, &records, err) < 0)
                 return -1;
         if (records != size - BUNDLE_HEAD_SIZE)
                 return damaged(err, "its records are incomplete");
-        ret->image_offset = get_u64(head + 16);
-        ret->image_size = get_u64(head + 24);
-        ret->content_size = get_u64(head + 32);
-        ret->has_checksum = get_u32(head + 40) & FLAG_CHECKSUM;
-        place = get_u64(head + 48);
-        if (ret->has_checksum)
-                memcpy(ret->checksum, head + BUNDLE_CHECKSUM_OFFSET, BUNDLE_CHECKSUM_SIZE);
-        if (place > INT64_MAX / 2 || ret->image_offset > INT64_MAX / 2 ||
-            ret->image_size > INT64_MAX / 2)
-                return damaged(err, "its image is outside");
-        end = place + size;
-        if (ret->image_offset != align(end, IMAGE_ALIGNMENT))
-                return damaged(err, "its image is not where it belongs");
-        if (decode_records(head + BUNDLE_HEAD_SIZE, records, ret, err) < 0)
+        if (decode_records((const unsigned char *)data + BUNDLE_HEAD_SIZE, records, ret, err) < 0)
                 return -1;
         for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
                 if (!*text_of(ret, &texts[i]))

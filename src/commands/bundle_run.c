@@ -360,8 +360,8 @@ int command_bundle_extract(const struct command_context *context,
 {
         const char *name = strrchr(place->directory, '/') + 1;
         auto_free char *parent = strndup(place->directory, (size_t)(name - place->directory));
-        auto_temp_dir struct temp_dir dir = TEMP_DIR_INIT;
         auto_close int parent_fd = -1;
+        auto_temp_dir struct temp_dir dir = TEMP_DIR_INIT;
 
         if (!parent)
                 return error_no_memory(err);

@@ -28,6 +28,31 @@ HOSTS = """127.0.0.1 localhost registry.test auth.test
 127.0.0.11 auth.docker.io
 """
 
+# python3 -c PIVOT ROOT UID pivot|chroot PROGRAM ARG…: a program in another root, entered as
+# container runtimes do, or with chroot(2), which is not enough for user namespaces.
+PIVOT = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+def call(name, *arguments):
+    if getattr(libc, name)(*arguments) != 0:
+        raise OSError(ctypes.get_errno(), name)
+root, user, pivot = sys.argv[1].encode(), int(sys.argv[2]), sys.argv[3] == "pivot"
+if pivot:
+    call("unshare", 0x20000)
+    call("mount", b"none", b"/", None, 0x44000, None)
+    call("mount", root, root, None, 0x5000, None)
+    os.chdir(root)
+    call("pivot_root", b".", b".")
+    call("umount2", b".", 2)
+else:
+    os.chroot(root)
+os.chdir("/")
+os.setgroups([])
+os.setgid(user)
+os.setuid(user)
+os.execve(sys.argv[4], sys.argv[4:], {"HOME": "/home", "XDG_RUNTIME_DIR": "/run"})
+"""
+
 world = None  # the one World, set by the runner
 
 

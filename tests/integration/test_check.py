@@ -11,31 +11,6 @@ import harness
 
 LINE = re.compile(r"^(\S.*?) *: (OK \(module\)|OK|KO \(optional\)|KO)(?: \((.*)\)|: (.*))?$")
 
-# The program's own way into a root: what container runtimes do, where chroot(2) is not enough.
-PIVOT = """
-import ctypes, os, sys
-libc = ctypes.CDLL(None, use_errno=True)
-def call(name, *arguments):
-    if getattr(libc, name)(*arguments) != 0:
-        raise OSError(ctypes.get_errno(), name)
-root, user, pivot = sys.argv[1].encode(), int(sys.argv[2]), sys.argv[3] == "pivot"
-if pivot:
-    call("unshare", 0x20000)
-    call("mount", b"none", b"/", None, 0x44000, None)
-    call("mount", root, root, None, 0x5000, None)
-    os.chdir(root)
-    call("pivot_root", b".", b".")
-    call("umount2", b".", 2)
-else:
-    os.chroot(root)
-os.chdir("/")
-os.setgroups([])
-os.setgid(user)
-os.setuid(user)
-os.execve("/enroot", ["enroot"] + sys.argv[4:], {"HOME": "/home", "XDG_RUNTIME_DIR": "/run"})
-"""
-
-
 # Runs a command under a filter that answers EPERM to unshare(2), as container runtimes do.
 FILTER = """
 import ctypes, os, struct, sys
@@ -268,8 +243,8 @@ class TestPod(CheckCase):
         self.addCleanup(subprocess.run, ["umount", "-l", target], check=False)
 
     def inside(self, *options, way="pivot"):
-        return self.run_command("python3", "-c", PIVOT, self.root, str(self.user.uid), way,
-                                "check", *options, user=harness.world.root)
+        return self.run_command("python3", "-c", harness.PIVOT, self.root, str(self.user.uid), way,
+                                "/enroot", "check", *options, user=harness.world.root)
 
     def put_configuration(self, change=lambda text: text):
         text = "CONFIG_NAMESPACES=y\nCONFIG_USER_NS=y\nCONFIG_SECCOMP_FILTER=y\n" \

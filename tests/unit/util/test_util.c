@@ -15,6 +15,7 @@
 #include "util/cleanup.h"
 #include "util/io.h"
 #include "util/path.h"
+#include "util/name_service.h"
 #include "util/sha256.h"
 #include "util/strlist.h"
 #include "util/temp_dir.h"
@@ -244,6 +245,22 @@ static void test_sha256(void **state)
                             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+/* Root is in the files of every machine; other ids may be a matter of its name service. */
+static void test_name_service(void **state)
+{
+        const struct passwd *user = name_service_user(0);
+        const struct group *group = name_service_group(0);
+
+        (void)state;
+        assert_non_null(user);
+        assert_string_equal(user->pw_name, "root");
+        assert_int_equal(user->pw_uid, 0);
+        assert_non_null(group);
+        assert_string_equal(group->gr_name, "root");
+        assert_null(name_service_user(4294000001u));
+        assert_null(name_service_group(4294000001u));
+}
+
 static void test_error_order(void **state)
 {
         struct error err = ERROR_INIT;
@@ -286,6 +303,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_remove_tree, set_up, tear_down),
                 cmocka_unit_test(test_find_program),
                 cmocka_unit_test(test_sha256),
+                cmocka_unit_test(test_name_service),
                 cmocka_unit_test(test_error_order),
                 cmocka_unit_test(test_strlist),
         };
