@@ -26,10 +26,10 @@ class BundleCase(harness.Case):
                                                                os.uname().machine)
         return "%s/bundle-runtime-%s" % (library_path(), machine)
 
-    def bundle(self, *options, image="alpine", name="image.run", **more):
+    def bundle(self, *options, name="image.run", **more):
         """A bundle in the user's directory; returns how to call it."""
         self.enroot("bundle", "--force", "--output", name, *options,
-                    harness.world.library.squashed(image), **more)
+                    harness.world.library.squashed("alpine"), **more)
         return "./" + name
 
     def run_bundle(self, *argv, **options):
@@ -382,8 +382,17 @@ class TestExtraction(BundleCase):
         self.assertEqual(os.listdir(self.user.tmp), [])
 
     def test_a_signal_ends_the_extraction_and_nothing_is_left(self):
-        bundle = self.bundle(image="debian")
-        process = self.start(bundle, "--extract")
+        tree = self.in_work("tree")
+        os.mkdir(tree)
+        for number in range(5000):
+            with open("%s/%d" % (tree, number), "w") as file:
+                file.write("content %d" % number)
+        subprocess.run(["mksquashfs", tree, self.in_work("many.sqsh"), "-quiet", "-no-progress"],
+                       check=True, stdout=subprocess.DEVNULL)
+        shutil.rmtree(tree)
+        self.enroot("bundle", "-o", "image.run", "many.sqsh")
+        os.unlink(self.in_work("many.sqsh"))
+        process = self.start("./image.run", "--extract")
         deadline = time.monotonic() + 20
         while not [name for name in os.listdir(self.user.work) if name.startswith(".image.")] and \
                 process.poll() is None and time.monotonic() < deadline:
@@ -407,6 +416,15 @@ class TestExtraction(BundleCase):
         self.forbid_fuse()
         self.fails(bundle, "true", env={"ENROOT_TEMP_PATH": place}, says="set ENROOT_TEMP_PATH")
         self.assertEqual(os.listdir(place), [])
+
+
+class TestDevices(BundleCase):
+    def test_a_device_of_a_description_in_yaml(self):
+        """--device: libyaml, which is loaded elsewhere, is built in"""
+        self.configure("cdi/vendor.yaml", "cdiVersion: 0.6.0\nkind: vendor.com/class\ndevices:\n"
+                       "  - name: one\n    containerEdits:\n      env: [FROM_CDI=yes]\n", "/etc")
+        self.assertEqual(self.output(self.bundle(), "--device", "vendor.com/class=one", "sh", "-c",
+                                     "echo $FROM_CDI"), "yes\n")
 
 
 class TestDamage(BundleCase):
