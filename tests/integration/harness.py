@@ -53,6 +53,15 @@ os.setuid(user)
 os.execve(sys.argv[4], sys.argv[4:], {"HOME": "/home", "XDG_RUNTIME_DIR": "/run"})
 """
 
+# Prints the most memory of a command, in KiB. What a process had before exec counts as well, so
+# it must not be started by one that holds an image.
+MEASURE = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:], stdout=2)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+"""
+
 world = None  # the one World, set by the runner
 
 
@@ -264,6 +273,12 @@ class Case(unittest.TestCase):
         result = self.run_command("enroot", *arguments, **options)
         self.assertEqual(result.code, 0, result)
         return result
+
+    def most_memory(self, *argv, **options):
+        """Run a command, expecting success; returns the most memory that it took, in MiB."""
+        result = self.run_command("python3", "-c", MEASURE, *argv, **options)
+        self.assertEqual(result.code, 0, result)
+        return int(result.out) / 1024
 
     def refused(self, *arguments, says, **options):
         """Run enroot, expecting exit status 1 and one clear error that matches."""
