@@ -6,8 +6,10 @@ static struct {
 } values;
 
 static const struct option options[] = {
-        { 'o', "output", "FILE", "Name of the image file (defaults to \"NAME.sqsh\"), or "
-          "oci:DIR[:TAG], oci-archive:FILE[:TAG]", OPTION_TEXT, &values.output },
+        { 'o', "output", "FILE",
+          "Name of the image file (defaults to \"NAME.sqsh\"), or "
+          "oci:DIR[:TAG], oci-archive:FILE[:TAG]",
+          OPTION_TEXT, &values.output },
         { 0, "format", "FORMAT", "squashfs, oci or oci-archive", OPTION_TEXT, &values.format },
         { 0, "compress", "FORMAT", "Compression of an OCI layer: gzip, zstd or none", OPTION_TEXT,
           &values.compress },

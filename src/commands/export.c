@@ -97,8 +97,9 @@ int command_export(const struct command_context *context, const struct export_ar
                 return -1;
         if (output.format == EXPORT_SQUASHFS) {
                 if (arguments->compress)
-                        return error_set(err, EINVAL, "--compress is for OCI images; for an image "
-                                                      "file, set ENROOT_SQUASH_OPTIONS");
+                        return error_set(err, EINVAL,
+                                         "--compress is for OCI images; for an image "
+                                         "file, set ENROOT_SQUASH_OPTIONS");
                 return export_squashfs(context, arguments->name, TAKE_PTR(output.path), err);
         }
         layout.path = output.path;

@@ -212,9 +212,9 @@ static int write_config(struct oci_export *export, const char *diff_id, struct s
         auto_image_record struct image_record record = { .provenance = NULL };
         auto_image_config struct image_config known = { .os = NULL };
         struct image_platform platform;
-        int found = rootfs->image ? record_read_image(rootfs->image_fd, rootfs->place.image,
-                                                      &record, err)
-                                  : record_read_container(rootfs->root_fd, &record, err);
+        int found = rootfs->image
+                            ? record_read_image(rootfs->image_fd, rootfs->place.image, &record, err)
+                            : record_read_container(rootfs->root_fd, &record, err);
 
         if (found < 0 || image_platform_parse(NULL, &platform, err) < 0)
                 return -1;
@@ -250,8 +250,7 @@ int export_oci(struct rootfs_tree *rootfs, const struct layout_options *options,
 
         if (!writer)
                 return -1;
-        if (config->has_source_date_epoch &&
-            tree_walk(rootfs->tree, set_time, &epoch, err) < 0)
+        if (config->has_source_date_epoch && tree_walk(rootfs->tree, set_time, &epoch, err) < 0)
                 return -1;
         if (write_layer(&export, layout_writer_layer(writer), err) < 0 ||
             layout_writer_end_layer(writer, diff_id, err) < 0 ||

@@ -48,15 +48,17 @@ static bool take_prefix(const char **output, enum export_format *ret)
 /* As in the distribution specification; podman and skopeo take nothing else. */
 static int check_tag(const char *tag, struct error *err)
 {
-        static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+        static const char first[] =
+                "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
         size_t length = strlen(tag);
 
         if (length == 0 || length > IMAGE_TAG_LIMIT || !strchr(first, tag[0]))
                 return error_set(err, EINVAL, "--output: \"%.140s\" is no tag", tag);
         for (; *tag; tag++)
                 if (!strchr(first, *tag) && *tag != '.' && *tag != '-')
-                        return error_set(err, EINVAL, "--output: a tag has letters, digits and "
-                                                      "\"_.-\" only");
+                        return error_set(err, EINVAL,
+                                         "--output: a tag has letters, digits and "
+                                         "\"_.-\" only");
         return 0;
 }
 

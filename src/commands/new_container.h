@@ -25,8 +25,8 @@ struct new_container {
         }
 
 /*
- * Begin a container of that name; container->lazy says of which kind. An existing one is an error (EEXIST) unless the
- * configuration has force_override. Returns 0, or -1 with *err.
+ * Begin a container of that name; container->lazy says of which kind. An existing one is an error
+ * (EEXIST) unless the configuration has force_override. Returns 0, or -1 with *err.
  */
 int new_container_begin(struct new_container *container, const struct config *config,
                         const char *name, struct error *err);

@@ -58,5 +58,5 @@ struct content_sink {
  * Merge configuration, layers and working directory into a new tree, which is finished.
  * What has come of it must not be published before source_verify returned 0.
  */
-int pipeline_merge(const struct command_context *context, struct source *source,
-                   struct tree *tree, const struct content_sink *sink, struct error *err);
+int pipeline_merge(const struct command_context *context, struct source *source, struct tree *tree,
+                   const struct content_sink *sink, struct error *err);

@@ -40,8 +40,7 @@ struct place {
         }
 
 /* Find a container by its name. Returns 0, or -1 with *err: ENOENT when there is none. */
-int place_find(struct place *ret, const struct config *config, const char *name,
-               struct error *err);
+int place_find(struct place *ret, const struct config *config, const char *name, struct error *err);
 void place_release(struct place *place);
 #define auto_place auto_cleanup(place_release)
 

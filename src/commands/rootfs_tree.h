@@ -17,7 +17,7 @@
 struct rootfs_tree {
         const struct command_context *context;
         struct place place;
-        int root_fd;                  /* of the directory: the root, or the changes to an image */
+        int root_fd; /* of the directory: the root, or the changes to an image */
         struct owner_access access;
         int image_fd;
         struct squashfs_image *image; /* NULL unless lazy */

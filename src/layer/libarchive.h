@@ -46,7 +46,6 @@
         X(write_header, archive_write_header)                                                      \
         X(write_data, archive_write_data)                                                          \
         X(write_close, archive_write_close)                                                        \
-        X(write_fail, archive_write_fail)                                                          \
         X(entry_clear, archive_entry_clear)                                                        \
         X(entry_set_pathname, archive_entry_set_pathname)                                          \
         X(entry_set_hardlink, archive_entry_set_hardlink)                                          \

@@ -26,7 +26,8 @@ static la_ssize_t give_block(struct archive *archive, void *context, const void 
         struct tar_writer *writer = context;
 
         (void)archive;
-        if (byte_sink_write(writer->target, data, size, &writer->failure) < 0)
+        if (writer->failure.code != 0 ||
+            byte_sink_write(writer->target, data, size, &writer->failure) < 0)
                 return -1;
         return (la_ssize_t)size;
 }
@@ -48,8 +49,11 @@ void tar_writer_free(struct tar_writer *writer)
         if (writer->header)
                 writer->lib->entry_free(writer->header);
         if (writer->archive) {
-                /* Without this, what is missing of the last entry would still be written. */
-                (void)writer->lib->write_fail(writer->archive);
+                /*
+                 * Freeing would write what is missing of an archive that was not finished.
+                 * (archive_write_fail is there for it, and leaks the output buffer.)
+                 */
+                error_set(&writer->failure, ECANCELED, "abandoned");
                 (void)writer->lib->write_free(writer->archive);
         }
         if (writer->locale != (locale_t)0)
@@ -130,8 +134,8 @@ static int fill_header(struct tar_writer *writer, const char *path, const struct
         auto_free char *name = NULL;
 
         (void)lib->entry_clear(writer->header);
-        if (asprintf(&name, "%s%s", *path ? path : ".",
-                     meta->type == ENTRY_DIRECTORY ? "/" : "") < 0) {
+        if (asprintf(&name, "%s%s", *path ? path : ".", meta->type == ENTRY_DIRECTORY ? "/" : "") <
+            0) {
                 name = NULL;
                 return error_no_memory(err);
         }

@@ -43,7 +43,8 @@ static int begin_file(struct tar_writer *tar, const char *path, uint64_t size, s
 static int add_text(struct tar_writer *tar, const char *path, const char *text, size_t length,
                     struct error *err)
 {
-        return begin_file(tar, path, length, err) < 0 ? -1 : tar_writer_data(tar, text, length, err);
+        return begin_file(tar, path, length, err) < 0 ? -1
+                                                      : tar_writer_data(tar, text, length, err);
 }
 
 static void blob_path(const struct image_descriptor *descriptor, char *path, size_t size)
@@ -118,7 +119,8 @@ int archive_output_finish(struct layout_output *output, struct layout_image *ima
         const struct layout_options *options = output->options;
         auto_strbuf struct strbuf index = STRBUF_INIT;
 
-        if (image_oci_write_index(NULL, 0, &image->manifest, options->tag, false, &index, err) < 0 ||
+        if (image_oci_write_index(NULL, 0, &image->manifest, options->tag, false, &index, err) <
+                    0 ||
             write_archive(output, image, &index, err) < 0)
                 return -1;
         return temp_file_publish(&output->archive, output->name, options->replace, err);

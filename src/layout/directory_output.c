@@ -30,8 +30,7 @@ static int open_blobs(struct layout_output *output, struct error *err)
         if ((mkdirat(output->dir_fd, BLOBS, 0755) < 0 && errno != EEXIST) ||
             (mkdirat(output->dir_fd, BLOBS_SHA256, 0755) < 0 && errno != EEXIST))
                 return error_errno(err, BLOBS_SHA256);
-        output->blobs_fd =
-                openat(output->dir_fd, BLOBS_SHA256, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        output->blobs_fd = openat(output->dir_fd, BLOBS_SHA256, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         return output->blobs_fd < 0 ? error_errno(err, BLOBS_SHA256) : 0;
 }
 
@@ -130,17 +129,17 @@ static int tolerate_existing(int result, struct error *err)
 static int add_text(struct layout_output *output, const struct image_descriptor *descriptor,
                     const struct strbuf *text, struct error *err)
 {
-        return tolerate_existing(write_file(output->blobs_fd, hex_of(descriptor),
-                                            strbuf_text(text), text->length, false, err),
+        return tolerate_existing(write_file(output->blobs_fd, hex_of(descriptor), strbuf_text(text),
+                                            text->length, false, err),
                                  err);
 }
 
 static int add_image(struct layout_output *output, struct layout_image *image,
                      const struct strbuf *index, struct error *err)
 {
-        if (tolerate_existing(temp_file_publish(&image->layer_file, hex_of(&image->layer), false,
-                                                err),
-                              err) < 0 ||
+        if (tolerate_existing(
+                    temp_file_publish(&image->layer_file, hex_of(&image->layer), false, err), err) <
+                    0 ||
             add_text(output, &image->config, image->config_text, err) < 0 ||
             add_text(output, &image->manifest, image->manifest_text, err) < 0)
                 return -1;

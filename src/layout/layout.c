@@ -69,7 +69,9 @@ static int open_parent(struct layout_output *output, struct error *err)
         output->name = slash ? slash + 1 : output->path;
         if (slash)
                 *slash = '\0';
-        output->parent_fd = open(!slash ? "." : slash == output->path ? "/" : output->path,
+        output->parent_fd = open(!slash                  ? "."
+                                 : slash == output->path ? "/"
+                                                         : output->path,
                                  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (output->parent_fd < 0)
                 return error_errno(err, "%s", slash ? output->path : "current directory");
@@ -144,8 +146,8 @@ int layout_writer_end_layer(struct layout_writer *writer, char diff_id[IMAGE_DIG
 }
 
 /* Describe a document that is to be a blob. */
-static int describe(struct image_descriptor *ret, const char *media_type,
-                    const struct strbuf *text, struct error *err)
+static int describe(struct image_descriptor *ret, const char *media_type, const struct strbuf *text,
+                    struct error *err)
 {
         strcpy(ret->digest, "sha256:");
         ret->media_type = (char *)media_type;

@@ -26,10 +26,10 @@ struct scan {
         struct tree *tree;
         const struct scan_options *options;
         dev_t device;
-        struct strlist waiting; /* directories, last in first out */
+        struct strlist waiting;   /* directories, last in first out */
         struct link_names linked; /* the tree is on one file system */
-        int dir_fd;             /* being listed, */
-        struct strbuf path;     /* and where it is */
+        int dir_fd;               /* being listed, */
+        struct strbuf path;       /* and where it is */
 };
 
 static void scan_release(struct scan *scan)
@@ -79,8 +79,7 @@ static ssize_t get_value(const struct xattr_source *source, const char *name, vo
 }
 
 /* Returns 0; 1 when the file has to be opened for it; -1 with *err. */
-static int read_xattrs(const struct xattr_source *source, struct xattr_list *ret,
-                       struct error *err)
+static int read_xattrs(const struct xattr_source *source, struct xattr_list *ret, struct error *err)
 {
         char names[XATTR_LIST_MAX], value[XATTR_SIZE_MAX];
         ssize_t length = list_names(source, names, sizeof(names));
@@ -334,8 +333,7 @@ static int scan_root(struct scan *scan, int root_fd, struct error *err)
         return add_entry(scan, ".", &st, err);
 }
 
-int tree_scan(struct tree *tree, int dir_fd, const struct scan_options *options,
-              struct error *err)
+int tree_scan(struct tree *tree, int dir_fd, const struct scan_options *options, struct error *err)
 {
         auto_cleanup(scan_release) struct scan scan = { .tree = tree, .options = options };
 

@@ -27,7 +27,7 @@ struct dir_writer {
 /* What dir_writer_finish works on. */
 struct placement {
         struct dir_writer *writer;
-        struct plan plan; /* directories only */
+        struct plan plan;               /* directories only */
         const struct tree_node **nodes; /* of the plan's directories, by number */
         size_t capacity;                /* of nodes */
         struct dir_cache dirs;
@@ -108,7 +108,8 @@ static int place(struct dir_writer *writer, int directory, const struct tree_nod
                 break;
         default:
                 if (inode->links == 1)
-                        return make_special(&writer->maker, directory, node->name, &inode->meta, err);
+                        return make_special(&writer->maker, directory, node->name, &inode->meta,
+                                            err);
                 if (stage_special(writer, inode, err) < 0)
                         return -1;
         }

@@ -30,8 +30,7 @@ mode_t make_mode(enum entry_type type, uint16_t mode)
         return mode | 0400 | (mode & 0111 ? 0100 : 0);
 }
 
-int make_set_xattrs(struct maker *maker, int fd, const struct xattr_list *xattrs,
-                    struct error *err)
+int make_set_xattrs(struct maker *maker, int fd, const struct xattr_list *xattrs, struct error *err)
 {
         for (size_t i = 0; i < xattrs->count; i++) {
                 const struct xattr *xattr = &xattrs->items[i];

@@ -47,8 +47,8 @@ int stage_number(struct stage *stage, struct tree_inode *inode, char path[STAGE_
 static int create_file(const struct stage *stage, const struct tree_inode *file, struct error *err)
 {
         /* Setting attributes needs write permission, which the mode may lack. */
-        mode_t mode = file->meta.xattrs.count > 0 ? 0600
-                                                  : make_mode(ENTRY_FILE, file->meta.mode) & 0777;
+        mode_t mode =
+                file->meta.xattrs.count > 0 ? 0600 : make_mode(ENTRY_FILE, file->meta.mode) & 0777;
         char path[STAGE_PATH_SIZE];
         int fd;
 

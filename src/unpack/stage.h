@@ -30,9 +30,9 @@ struct stage_batch {
 };
 
 struct stage {
-        int fd; /* borrowed */
+        int fd;              /* borrowed */
         struct maker *maker; /* borrowed */
-        uint64_t count; /* numbers given out */
+        uint64_t count;      /* numbers given out */
 
         /* the file between begin and end; NULL outside */
         const struct tree_inode *file;

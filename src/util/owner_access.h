@@ -18,7 +18,7 @@ struct owner_access {
         struct {
                 char *path;
                 mode_t mode; /* to be given back */
-        } *changed;
+        } * changed;
         size_t count, capacity;
 };
 

@@ -24,6 +24,20 @@ static void write_files(const struct image_config *config)
                 check_fstab(&fstab);
 }
 
+/* What an export makes of a layout's index and of a recorded configuration. */
+static void write_oci(const char *text, size_t size)
+{
+        const struct image_descriptor manifest = { .digest = "sha256:", .size = 1 };
+        const struct image_config known = { .architecture = NULL };
+        auto_strbuf struct strbuf index = STRBUF_INIT, config = STRBUF_INIT;
+        auto_free char *copy = strndup(text, size);
+        struct error err = ERROR_INIT;
+
+        (void)image_oci_write_index(text, size, &manifest, "tag", true, &index, &err);
+        if (copy)
+                (void)image_oci_write_config(copy, &known, "sha256:", 0, &config, &err);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         static const struct image_platform platform = { "arm", "v7" };
@@ -41,6 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)image_index_select(text, size, &platform, &descriptor, &err);
         (void)image_manifest_parse(text, size, &manifest, &err);
         (void)image_record_parse(text, size, &record, &err);
+        write_oci(text, size);
         message = image_parse_registry_error(text, size);
         token = image_parse_token(text, size, &seconds, &err);
         if (image_config_parse(text, size, &config, &err) == 0) {

@@ -8,6 +8,7 @@ import time
 
 import harness
 import images
+import test_identity
 import trees
 
 NOT_EXPORTED = (b"dev/", b".lock", b".enroot")
@@ -226,3 +227,28 @@ class TestFailures(ExportCase):
                     mode = os.stat(self.data_path("debian/closed")).st_mode
                     self.assertEqual(stat.S_IMODE(mode), 0o100)
                 os.chmod(self.data_path("debian/closed"), 0o100)
+
+
+class TestOwners(test_identity.IdentityCase):
+    def test_owners_are_kept_on_request(self):
+        image = self.image()
+        self.enroot("create", "--subids", image)
+        self.enroot("export", "--subids", "-o", "kept.sqsh", "owners")
+        self.enroot("export", "--subids", "-o", "oci-archive:kept.tar", "owners")
+        self.enroot("import", "-o", "oci.sqsh", "oci-archive:kept.tar")
+        trees_of = {}
+        for name in (image, "kept.sqsh", "oci.sqsh"):
+            with trees.mounted(os.path.join(self.user.work, name), harness.world.work) as root:
+                trees_of[name] = trees.scan(root)
+        usable = {path: node._replace(mode=node.mode | 0o400 if node.kind == "-" else node.mode)
+                  for path, node in trees_of[image].items()}
+        for name in ("kept.sqsh", "oci.sqsh"):
+            self.assertEqual(trees.differences(usable, trees_of[name]), [], name)
+        self.assertEqual(trees_of["kept.sqsh"][b"of-bin"].gid, 33)
+
+    def test_without_it_everything_is_roots(self):
+        self.enroot("create", self.image())
+        self.enroot("export", "-o", "plain.sqsh", "owners")
+        with trees.mounted(self.user.work + "/plain.sqsh", harness.world.work) as root:
+            owners = {(node.uid, node.gid) for node in trees.scan(root).values()}
+        self.assertEqual(owners, {(0, 0)})
