@@ -6,7 +6,7 @@ static struct {
 } values;
 
 static const struct option list_options[] = {
-        { 'j', "json", NULL, "Print JSON", OPTION_FLAG, &values.json },
+        { 0, "json", NULL, "Print JSON", OPTION_FLAG, &values.json },
         HELP_OPTION,
         END_OPTION,
 };

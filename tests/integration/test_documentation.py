@@ -5,7 +5,8 @@ import re
 
 import harness
 
-PAGES = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../../docs/man")
+ROOT = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../..")
+PAGES = ROOT + "/docs/man"
 
 
 def read(path):
@@ -50,6 +51,31 @@ class TestManPages(harness.Case):
             with self.subTest(command):
                 found = options_of_page(read(page)) if os.path.exists(page) else set()
                 self.assertEqual(found, options)
+
+    def test_examples_have_commands_and_options_that_exist(self):
+        verbs = {tuple(verb.split()): self.enroot(*verb.split(), "--help").out
+                 for verb in self.verbs()}
+        found = 0
+        for page in sorted(glob.glob(PAGES + "/*.[1-7]")) + [ROOT + "/README.md"]:
+            for line in re.findall(r"(?m)^(?:\.Dl )?(?:\$ )?enroot (.*?)(?: +#.*)?$", read(page)):
+                words = line.split()
+                verb = next((name for name in (tuple(words[:2]), tuple(words[:1]))
+                             if name in verbs), None)
+                with self.subTest("%s: %s" % (os.path.basename(page), line)):
+                    self.assertIsNotNone(verb)
+                    self.assert_options(verbs[verb], words[len(verb):])
+                found += 1
+        self.assertGreater(found, 20)
+
+    def assert_options(self, text, words):
+        """Options, which come before all other words, are those of a help."""
+        while words and words[0].startswith("-") and words[0] not in ("-", "--"):
+            word, _, value = words.pop(0).partition("=")
+            known = re.search(r"(?m)^ +(?:-\w, )?%s(, --[\w-]+)?( [A-Z]\S*)?  " % re.escape(word),
+                              text)
+            self.assertIsNotNone(known, word)
+            if known.group(2) and not value:
+                words.pop(0)
 
     def test_enroot_1_has_every_command(self):
         page = read(PAGES + "/enroot.1")
