@@ -127,6 +127,22 @@ class TestBadManifests(FailureCase):
                 document["layers"][0]["digest"] = digest
                 self.refused_manifest(document, "digest")
 
+    def test_urls_of_layers_are_not_asked(self):
+        """CVE-2020-15157: a manifest that names servers of its own for its layers."""
+        document = self.manifest()
+        with servers.Proxy(self.upstream) as elsewhere:
+            for layer in document["layers"]:
+                layer["urls"] = ["http://%s/v2/%s/blobs/%s" % (
+                    elsewhere.host, self.name.partition(":")[0], layer["digest"])]
+                layer["mediaType"] = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+            with servers.Proxy(self.upstream, lambda request: {
+                    "status": 200, "headers": {"Content-Type": images.OCI_MANIFEST},
+                    "body": json.dumps(document).encode()}
+                    if "/manifests/" in request["path"] else None) as proxy:
+                self.enroot("import", "-o", "x.sqsh", self.reference(proxy), env=ALLOW)
+            self.assertTrue(proxy.matching("/blobs/"))
+            self.assertEqual(elsewhere.requests, [])
+
     def test_sizes_that_are_not_sizes_are_refused(self):
         for size in (-1, 1 << 70, "5", None):
             with self.subTest(size):
