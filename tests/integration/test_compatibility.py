@@ -27,6 +27,7 @@ class TestCommands(SettingsCase):
         "exec": "-e,--env",
         "export": "-o,--output -f,--force",
         "load": "-a,--arch -n,--name -f,--force",
+        "bundle": "-c,--checksum -d,--desc -o,--output -t,--target -f,--force",
         "batch": "",
         "digest": "-a,--arch",
         "list": "-f,--fancy",
@@ -181,6 +182,24 @@ class TestConfiguration(SettingsCase):
         for path in (self.data_path(), self.cache_path(), self.user.run + "/enroot"):
             with self.subTest(path):
                 self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o700)
+
+    def test_paths_can_be_set(self):
+        """Configuration: DATA, CACHE, RUNTIME, CONFIG, SYSCONF and TEMP_PATH, and nothing is
+        written elsewhere."""
+        names = ("DATA", "CACHE", "RUNTIME", "CONFIG", "SYSCONF", "TEMP")
+        self.env.update({"ENROOT_%s_PATH" % name: self.user.work + "/" + name for name in names})
+        for name in ("CONFIG", "SYSCONF"):
+            self.write("%s/%s/environ.d/50.env" % (self.user.work, name), name + "=read\n")
+        os.mkdir(self.user.work + "/TEMP", 0o777)
+        self.import_from(harness.world.servers.plain, "alpine")
+        self.enroot("create", "image.sqsh")
+        for target in ("image", "image.sqsh"):
+            self.assertEqual(self.output(target, "sh", "-c", "echo $CONFIG $SYSCONF"),
+                             "read read\n")
+        self.assertEqual(os.listdir(self.user.work + "/DATA"), ["image"])
+        self.assertTrue(os.listdir(self.user.work + "/CACHE"))
+        self.assertTrue(os.path.isdir(self.user.work + "/RUNTIME"))
+        self.assertEqual(os.listdir(self.user.home) + os.listdir(self.user.run), [])
 
     def test_connect_timeout(self):
         """Configuration: CONNECT_TIMEOUT; a server whose queue is full does not answer."""

@@ -47,6 +47,14 @@ COMPATIBILITY = {
                        "load: an existing container is kept unless forced"),
     "Commands: batch": ("conf: batch starts what the configuration names",
                         "conf: a configuration is a program"),
+    "Commands: bundle": (
+        "bundle: the default name is the image s with run", "bundle: the description",
+        "bundle: the target directory", "bundle: the checksum",
+        "bundle: all of the user s too", "bundle: an existing file is an error unless forced"),
+    "Commands: a bundle's own options": (
+        "bundle: information about it", "bundle: keep", "bundle: extract",
+        "bundle: verification of the machine", "bundle: options of start",
+        "bundle: other options of start"),
     "Commands: digest": ("inspect: it is the one that skopeo sees",),
     "Commands: list": ("containers: names come sorted one a line",
                        "list: a container that runs has a row"),
@@ -87,6 +95,8 @@ COMPATIBILITY = {
     "Configuration: MOUNT_HOME": ("mounts: home is mounted on request",),
     "Configuration: RESTRICT_DEV": ("mounts: devices are restricted on request",),
     "Configuration: SOURCE_DATE_EPOCH": ("squashfs: SOURCE DATE EPOCH is the time of the image",),
+    "Configuration: paths": ("compatibility: paths can be set",
+                             "engines: no room for the image is said before it is fetched"),
     "Configuration: directories 0700": ("compatibility: directories are private",),
     "Configuration: the site's file": ("environment: the site file loads unchanged",
                                        "list: the text names the file of each value"),
@@ -155,6 +165,8 @@ COMPATIBILITY = {
     "Hooks: 50-sharp": ("hooks: sharp",),
     "Hooks: 50-slurm-pmi": ("hooks: slurm pmi",),
     "Hooks: 50-slurm-pytorch": ("hooks: slurm pytorch",),
+    "Hooks: 98-nvidia": ("gpu: the container asks and the host has the last word",
+                         "gpu: nothing is asked for"),
     "Hooks: files of that name": (
         "hooks: every row of the standard hooks can be replaced and runs in order",),
     "--conf: directives": ("conf: every row of batch settings",),
@@ -168,7 +180,7 @@ COMPATIBILITY = {
                  "check: classic table with a configuration file"),
 }
 
-# Those of Slurm and GPUs are tested with the parts that they are about.
+# Those of Slurm are tested with its plugin.
 DEMANDS = {
     "1 concurrent imports": ("cache: many at once make one",
                              "cache: makes keeps and replaces"),
@@ -200,6 +212,8 @@ DEMANDS = {
     "14 network file systems": ("layers: device nodes are left out and pipes are not",
                                 "fstab: flags of a source are kept"),
     "15 no other programs": ("start: a start makes no other process and runs no other program",),
+    "16 GPUs": ("gpu: scenario 5 device cgroups are never written",
+                "gpu: the plan shows everything", "devices: a device of the command line"),
     "18 blocked namespaces": ("check: start explains it in the same words",
                               "check: the distribution decides about the mend"),
     "19 no orphans": ("start: nothing is left after a container is killed",
@@ -287,6 +301,8 @@ SECURITY = {
 SCENARIOS = {
     "1": ("compatibility: scenario 1",),
     "2": ("compatibility: scenario 2",),
+    "3": ("gpu: scenario 3 nvidia smi runs and opens libcuda",),
+    "5": ("gpu: scenario 5 device cgroups are never written",),
     "6": ("list: the text names the file of each value",
           "environment: the site file loads unchanged"),
     "7": ("check: without a configuration file everything is tried",

@@ -1,5 +1,6 @@
 """Man pages say what the option tables say: every command, every option, and no other."""
 import glob
+import json
 import os
 import re
 
@@ -76,6 +77,11 @@ class TestManPages(harness.Case):
             self.assertIsNotNone(known, word)
             if known.group(2) and not value:
                 words.pop(0)
+
+    def test_enroot_conf_5_has_every_variable(self):
+        settings = json.loads(self.enroot("info", "--json").out)["settings"]
+        found = set(re.findall(r"\bENROOT_[A-Z_]+\b", read(PAGES + "/enroot.conf.5")))
+        self.assertEqual({item["name"] for item in settings} - found, set())
 
     def test_enroot_1_has_every_command(self):
         page = read(PAGES + "/enroot.1")

@@ -5,6 +5,7 @@ import re
 import subprocess
 
 import harness
+from test_hooks import library_path
 
 README = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../../README.md")
 
@@ -30,7 +31,8 @@ class TestHub(harness.Case):
                 if " exec " in line else None
             if running:
                 self.wait_for_program("sleep")
-            result = self.run_command("sh", "-ec", line)
+            result = self.run_command("sh", "-ec", line,
+                                      env={"ENROOT_LIBRARY_PATH": library_path()})
             if running:
                 running.kill()
                 running.communicate()
@@ -38,7 +40,7 @@ class TestHub(harness.Case):
             expected = [text for word, text in says.items() if word in line.split("#")[0].split()]
             self.assertRegex(result.out, expected[0] if expected else r"\A\Z", result)
         self.assertEqual(sorted(os.listdir(self.user.work)),
-                         ["alpine+latest.sqsh", "image.sqsh", "image.tar"])
+                         ["alpine+latest.run", "alpine+latest.sqsh", "image.sqsh", "image.tar"])
         self.assertEqual(harness.files_below(self.data_path()), [])
 
     def test_a_change_with_rw_stays_in_the_container(self):
