@@ -156,16 +156,18 @@ static int append_file(int fd, int from_fd, uint64_t size, struct error *err)
                 size_t left = size - (uint64_t)offset < COPY_CHUNK
                                       ? (size_t)(size - (uint64_t)offset)
                                       : COPY_CHUNK;
-                ssize_t count = ranges ? copy_file_range(from_fd, &offset, fd, NULL, left, 0)
-                                       : sendfile(fd, from_fd, &offset, left);
+                ssize_t count;
+
+                errno = 0;
+                count = ranges ? copy_file_range(from_fd, &offset, fd, NULL, left, 0)
+                               : sendfile(fd, from_fd, &offset, left);
 
                 if (cancel_check(err) < 0)
                         return -1;
                 if (count < 0 && errno == EINTR)
                         continue;
-                /* Also 0: what file systems of Linux 5.3 to 5.18 answer for files of /proc. */
-                if (ranges && (count == 0 || (count < 0 && errno != ENOSPC && errno != EDQUOT &&
-                                              errno != EFBIG && errno != EIO)))
+                /* EXDEV, EOPNOTSUPP, EINVAL …: of the way, not of the files. */
+                if (ranges && count <= 0 && errno != ENOSPC && errno != EDQUOT && errno != EFBIG)
                         ranges = false;
                 else if (count < 0)
                         return error_errno(err, "write");

@@ -174,6 +174,7 @@ static int open_runtime(const struct config *config, const char *architecture, s
         auto_free char *path = NULL;
         unsigned char header[BUNDLE_ELF_SIZE];
         auto_close int fd = -1;
+        ssize_t count = -1;
         uint64_t size = 0;
         struct stat st;
 
@@ -188,10 +189,11 @@ static int open_runtime(const struct config *config, const char *architecture, s
                                  "that architecture has it; ENROOT_LIBRARY_PATH is where it is "
                                  "looked for)",
                                  architecture, path);
-        if (fd < 0 || fstat(fd, &st) < 0 ||
-            io_read_full(fd, header, sizeof(header)) < 0)
+        if (fd >= 0 && fstat(fd, &st) == 0)
+                count = io_read_full(fd, header, sizeof(header));
+        if (count < 0)
                 return error_errno(err, "%s", path);
-        if (bundle_runtime_size(header, sizeof(header), &size, err) < 0)
+        if (bundle_runtime_size(header, (size_t)count, &size, err) < 0)
                 return error_prefix(err, "%s", path);
         if (size != (uint64_t)st.st_size)
                 return error_set(err, EBADMSG, "%s: is no runtime of bundles; install it again",

@@ -29,36 +29,41 @@ static const struct group *find_group(FILE *file, gid_t gid)
         return NULL;
 }
 
+/* In memory, because fgetpwent(3) goes back in its file. NULL without an answer. */
 static FILE *ask(const char *database, unsigned int id)
 {
+        static char answer[64 << 10]; /* a line; one of a larger group is cut */
         char command[64];
+        FILE *pipe;
+        size_t size;
 
         (void)snprintf(command, sizeof(command), "exec getent %s %u 2>/dev/null", database, id);
-        return popen(command, "re");
+        pipe = popen(command, "re");
+        if (!pipe)
+                return NULL;
+        size = fread(answer, 1, sizeof(answer), pipe);
+        (void)pclose(pipe);
+        return size > 0 ? fmemopen(answer, size, "r") : NULL;
 }
 
 const struct passwd *name_service_user(uid_t uid)
 {
-        auto_fclose FILE *file = fopen("/etc/passwd", "re");
+        auto_fclose FILE *file = fopen("/etc/passwd", "re"), *answer = NULL;
         const struct passwd *found = file ? find_user(file, uid) : NULL;
-        FILE *answer = found ? NULL : ask("passwd", uid);
 
-        if (answer) {
-                found = find_user(answer, uid);
-                (void)pclose(answer);
-        }
-        return found;
+        if (found)
+                return found;
+        answer = ask("passwd", uid);
+        return answer ? find_user(answer, uid) : NULL;
 }
 
 const struct group *name_service_group(gid_t gid)
 {
-        auto_fclose FILE *file = fopen("/etc/group", "re");
+        auto_fclose FILE *file = fopen("/etc/group", "re"), *answer = NULL;
         const struct group *found = file ? find_group(file, gid) : NULL;
-        FILE *answer = found ? NULL : ask("group", gid);
 
-        if (answer) {
-                found = find_group(answer, gid);
-                (void)pclose(answer);
-        }
-        return found;
+        if (found)
+                return found;
+        answer = ask("group", gid);
+        return answer ? find_group(answer, gid) : NULL;
 }

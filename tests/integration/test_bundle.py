@@ -593,6 +593,13 @@ class TestElsewhere(BundleCase):
         self.assertEqual(harness.files_below(root + "/tmp") + harness.files_below(root + "/run"),
                          [])
 
+    def test_nothing_is_loaded(self):
+        """A static program must not: what it finds is made for another C library."""
+        with open(self.runtime(), "rb") as file:
+            self.assertNotIn(b"; install the package %s", file.read())
+        with open(harness.world.bin + "/enroot", "rb") as file:
+            self.assertIn(b"; install the package %s", file.read())
+
     def test_a_root_with_nothing_at_all(self):
         self.check(self.root())
 
@@ -601,8 +608,9 @@ class TestElsewhere(BundleCase):
         self.check(root, "/bin/sh", "-c", 'exec "$0" "$@"')
 
     def test_musl(self):
-        """Alpine's C library, no other, and no bash"""
-        root = self.root("sh", "getent")
+        """Alpine's C library, no other, and no bash; users of a directory are asked for with
+        getent, which knows where they are."""
+        root = self.root("sh")
         os.makedirs(root + "/lib")
         loader = os.path.realpath("/lib/ld-musl-%s.so.1" % os.uname().machine)
         shutil.copy(loader, root + "/lib/" + os.path.basename("/lib/ld-musl-%s.so.1" %
@@ -611,6 +619,11 @@ class TestElsewhere(BundleCase):
                            ("passwd", "root:x:0:0:root:/root:/bin/sh\n"), ("group", "")):
             with open(root + "/etc/" + name, "w") as file:
                 file.write(text)
+        self.assertEqual(self.inside(root, "/image.run", "id", "-un").out, "user\n")
+        with open(root + "/bin/getent", "w") as file:
+            file.write('#!/bin/sh\n[ $1 = passwd ] && echo "remote:x:$2:$2::/home/x:/bin/sh"\n')
+        os.chmod(root + "/bin/getent", 0o755)
+        self.assertEqual(self.inside(root, "/image.run", "id", "-un").out, "remote\n")
         self.check(root, "/bin/sh", "-c", 'exec "$0" "$@"')
 
     def test_an_old_glibc(self):

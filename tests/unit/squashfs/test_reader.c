@@ -122,6 +122,39 @@ static void test_extents(void **state)
         assert_int_equal(err.code, ENOTDIR);
 }
 
+/* Behind something else in the file, as in a bundle. */
+static void test_offset(void **state)
+{
+        enum { OFFSET = 65536 + 7 };
+        auto_close int fd = -1, shifted = -1;
+        auto_squashfs_image struct squashfs_image *image = NULL;
+        auto_free char *path = path_join(scratch, "shifted"), *content = NULL;
+        struct error err = ERROR_INIT;
+        struct stat st;
+
+        (void)state;
+        assert_true(sample_build(image_path, "-b 4K -noD"));
+        fd = open(image_path, O_RDONLY | O_CLOEXEC);
+        assert_int_equal(fstat(fd, &st), 0);
+        content = malloc((size_t)st.st_size);
+        assert_non_null(content);
+        assert_int_equal(pread(fd, content, (size_t)st.st_size, 0), st.st_size);
+        shifted = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        assert_int_equal(pwrite(shifted, content, (size_t)st.st_size, OFFSET), st.st_size);
+
+        image = squashfs_open_at(shifted, OFFSET, "image", &err);
+        if (!image)
+                fail_msg("%s", err.message);
+        sample_check_image(image, SAMPLE_EXACT);
+        assert_string_equal(squashfs_compression(image), "zstd");
+        assert_null(squashfs_open_at(shifted, OFFSET - 1, "image", &err));
+        assert_int_equal(err.code, EBADMSG);
+        assert_null(squashfs_open_at(shifted, INT64_MAX, "image", &err));
+        assert_int_equal(ftruncate(shifted, OFFSET + st.st_size / 2), 0);
+        assert_null(squashfs_open_at(shifted, OFFSET, "image", &err));
+        assert_non_null(strstr(err.message, "is shorter than it says"));
+}
+
 static void *check_in_thread(void *image)
 {
         sample_check_image(image, SAMPLE_EXACT);
@@ -391,6 +424,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_samples),       cmocka_unit_test(test_extents),
+                cmocka_unit_test(test_offset),
                 cmocka_unit_test(test_threads),       cmocka_unit_test(test_refused),
                 cmocka_unit_test(test_crafted_names), cmocka_unit_test(test_flipped_bytes),
         };
