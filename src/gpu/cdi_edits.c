@@ -238,7 +238,8 @@ int cdi_edits_inject(const struct gpu_request *request, const struct cdi_match *
                     warn_of_the_rest(&pieces[i], injection, err) < 0)
                         return -1;
         if (add_mounts(pieces, piece_count, &mounts, injection, err) < 0 ||
-            cdi_hooks_add(request, pieces, piece_count, &mounts, injection, err) < 0)
+            cdi_hooks_add(request, pieces, piece_count, &mounts, injection, err) < 0 ||
+            gpu_injection_finish(request, injection, err) < 0)
                 return -1;
         /* NVIDIA's hooks mount, too, and their files lie in what the pieces mount. */
         if (mount_plan_take(&mounts, &injection->mounts) < 0)

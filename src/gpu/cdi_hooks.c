@@ -52,6 +52,22 @@ static const char *next_value(const struct call *call, const char *name, size_t 
 
 /* ---- what each does ---- */
 
+/* What is mounted where a link leads to, or NULL. */
+static const char *source_of_link(const struct call *call, const char *link, const char *target)
+{
+        size_t directory = (size_t)(strrchr(link, '/') + 1 - link);
+
+        for (size_t i = 0; i < call->mounts->count; i++) {
+                const struct mount_entry *entry = &call->mounts->entries[i];
+
+                if (strcmp(entry->target, target) == 0 ||
+                    (strncmp(entry->target, link, directory) == 0 &&
+                     strcmp(entry->target + directory, target) == 0))
+                        return entry->source;
+        }
+        return NULL;
+}
+
 static int create_symlinks(const struct call *call, struct error *err)
 {
         const char *value;
@@ -59,12 +75,14 @@ static int create_symlinks(const struct call *call, struct error *err)
         for (size_t i = call->first; (value = next_value(call, "link", &i)) != NULL;) {
                 const char *colons = strstr(value, "::");
                 auto_free char *target = colons ? strndup(value, (size_t)(colons - value)) : NULL;
+                const char *link = colons ? colons + 2 : NULL;
 
-                if (!colons || colons == value || colons[2] != '/')
+                if (!link || colons == value || *link != '/')
                         return error_set(err, EINVAL, "--link %s is not TARGET::LINK", value);
                 if (!target)
                         return error_no_memory(err);
-                if (gpu_injection_link(call->injection, colons + 2, target, err) < 0)
+                if (gpu_injection_alias(call->request, call->injection, link, target,
+                                        source_of_link(call, link, target), err) < 0)
                         return -1;
         }
         return 0;
@@ -100,6 +118,40 @@ static int update_ldcache(const struct call *call, struct error *err)
         return 0;
 }
 
+static int enable_cuda_compat(const struct call *call, struct error *err)
+{
+        size_t index = call->first;
+        const char *version = next_value(call, "host-driver-version", &index);
+
+        return version ? gpu_injection_compat(call->request, version, call->injection, err) : 0;
+}
+
+static int disable_device_node_modification(const struct call *call, struct error *err)
+{
+        return gpu_injection_params(call->request, call->injection, err);
+}
+
+/* The GPUs that programs of graphics see: those whose nodes are mounted. */
+static int update_application_profile(const struct call *call, struct error *err)
+{
+        static const char prefix[] = "/dev/nvidia";
+        uint64_t mask = 0;
+
+        for (size_t i = 0; i < call->mounts->count; i++) {
+                const char *target = call->mounts->entries[i].target;
+                const char *digits = target + strlen(prefix);
+                char *end;
+                unsigned long minor;
+
+                if (strncmp(target, prefix, strlen(prefix)) != 0 || *digits < '0' || *digits > '9')
+                        continue;
+                minor = strtoul(digits, &end, 10);
+                if (*end == '\0' && minor < 64)
+                        mask |= UINT64_C(1) << minor;
+        }
+        return mask ? gpu_injection_profile(call->injection, mask, err) : 0;
+}
+
 /* chmod: directories that are made for nodes are open to all as it is. noop: as it says. */
 static int do_nothing(const struct call *call, struct error *err)
 {
@@ -113,8 +165,11 @@ static const struct {
         const char *name;
         int (*add)(const struct call *call, struct error *err);
 } emulations[] = {
+        { "enable-cuda-compat", enable_cuda_compat },
         { "create-symlinks", create_symlinks },
         { "update-ldcache", update_ldcache },
+        { "disable-device-node-modification", disable_device_node_modification },
+        { "update-application-profile", update_application_profile },
         { "chmod", do_nothing },
         { "noop", do_nothing },
 };

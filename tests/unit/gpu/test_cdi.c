@@ -26,7 +26,7 @@ static int set_up(void **state)
         (void)state;
         strcpy(scratch + strlen(scratch) - 6, "XXXXXX");
         return mkdtemp(scratch) && chdir(scratch) == 0 && mkdir("first", 0755) == 0 &&
-                               mkdir("second", 0755) == 0
+                               mkdir("second", 0755) == 0 && mkdir("root", 0755) == 0
                        ? 0
                        : -1;
 }
@@ -404,7 +404,10 @@ static int plan_of(const char *yaml, const char *const *devices, struct strbuf *
         auto_strlist struct strlist names = STRLIST_INIT;
         auto_free struct cdi_match *matches = NULL;
         auto_gpu_injection struct gpu_injection injection = GPU_INJECTION_INIT;
-        const struct gpu_request request = { .roots = NULL };
+        auto_close int root_fd = open("root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        const struct root_view view = root_view_directory(root_fd);
+        const struct gpu_roots roots = { scratch, scratch, scratch, scratch, scratch };
+        const struct gpu_request request = { .roots = &roots, .view = &view };
 
         write_file("first/plan.yaml", yaml);
         assert_int_equal(cdi_registry_read(&registry, "first", 0, err), 0);
@@ -472,6 +475,61 @@ static void test_merged_plan(void **state)
                 "! first/plan.yaml: the createContainer hook /x new-one is not run\n");
 }
 
+/* What each of NVIDIA's hook programs would do, in every way of calling it. */
+static void test_emulated_hooks(void **state)
+{
+#define HOOK(arguments)                                                                            \
+        "cdiVersion: 0.6.0\nkind: a/b\ndevices:\n- name: x\n  containerEdits:\n"                   \
+        "    deviceNodes: [{path: /dev/nvidia0, hostPath: /dev/null},\n"                           \
+        "      {path: /dev/nvidia5, hostPath: /dev/null}, {path: /dev/nvidiactl, hostPath: "      \
+        "/dev/null}]\n"                                                                            \
+        "    hooks: [{hookName: createContainer, path: /usr/bin/x, args: [" arguments "]}]\n"
+#define NODES                                                                                      \
+        "/dev/null /dev/nvidia0 none bind,noexec,nosuid,private,x-create=file 0 0\n"               \
+        "/dev/null /dev/nvidia5 none bind,noexec,nosuid,private,x-create=file 0 0\n"               \
+        "/dev/null /dev/nvidiactl none bind,noexec,nosuid,private,x-create=file 0 0\n"
+        static const struct {
+                const char *yaml, *added;
+        } cases[] = {
+                { HOOK("nvidia-cdi-hook, noop"), "" },
+                { HOOK("/usr/bin/nvidia-ctk, hook, chmod, --mode, \"755\", --path, /dev"), "" },
+                { HOOK("nvidia-cdi-hook, disable-device-node-modification"),
+                  "memory:41 /proc/driver/nvidia/params" },
+                { HOOK("nvidia-cdi-hook, update-application-profile"),
+                  "/etc/nvidia/nvidia-application-profiles-rc.d/10-container.conf" },
+                { HOOK("nvidia-cdi-hook, enable-cuda-compat, --host-driver-version=535.1"), "" },
+                { HOOK("nvidia-cdi-hook, create-symlinks, --link, \"x::/etc/link\""), "" },
+                { HOOK("nvidia-cdi-hook, create-symlinks, --link=y::/etc/link"),
+                  "/etc/link -> y\n" },
+                { HOOK("nvidia-cdi-hook, create-symlinks, --link=nvidiactl::/etc/file"),
+                  "! /etc/file of the image is in the way of a link to nvidiactl\n" },
+                { HOOK("nvidia-ctk, noop"), "hook /usr/bin/x is not run" },
+                { HOOK("nvidia-ctk, hook"), "hook /usr/bin/x is not run" },
+                { HOOK("other, noop"), "hook /usr/bin/x is not run" },
+        };
+        static const char *const devices[] = { "a/b=x", NULL };
+
+        (void)state;
+        assert_int_equal(mkdir("root/etc", 0755), 0);
+        assert_int_equal(symlink("x", "root/etc/link"), 0);
+        write_file("root/etc/file", "of the image");
+        assert_int_equal(mkdir("proc", 0755) | mkdir("proc/driver", 0755) |
+                                 mkdir("proc/driver/nvidia", 0755),
+                         0);
+        write_file("proc/driver/nvidia/params", "ModifyDeviceFiles: 1\nDeviceFileMode: 438\n");
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                auto_strbuf struct strbuf text = STRBUF_INIT;
+                struct error err = ERROR_INIT;
+
+                if (plan_of(cases[i].yaml, devices, &text, &err) < 0)
+                        fail_msg("%s: %s", cases[i].yaml, err.message);
+                assert_int_equal(strncmp(text.data, NODES, strlen(NODES)), 0);
+                if (*cases[i].added ? !strstr(text.data + strlen(NODES), cases[i].added)
+                                    : text.length != strlen(NODES))
+                        fail_msg("%s:\n%s", cases[i].yaml, text.data);
+        }
+}
+
 static void test_unusable_edits(void **state)
 {
 #define ONE(edits)                                                                                 \
@@ -514,6 +572,7 @@ int main(void)
                 cmocka_unit_test(test_members),
                 cmocka_unit_test_setup_teardown(test_precedence_and_conflicts, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_merged_plan, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_emulated_hooks, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_unusable_edits, set_up, tear_down),
         };
 
