@@ -183,6 +183,22 @@ int command_check(const struct command_context *context, const struct check_argu
 /* Print the effective configuration and where each value came from. */
 int command_info(const struct command_context *context, bool json, FILE *out, struct error *err);
 
+/* ---- devices ---- */
+
+/* Print what devices can be asked for, and how. */
+int command_devices_list(const struct command_context *context, bool json, FILE *out,
+                         struct error *err);
+
+/* Print a CDI file of the NVIDIA GPUs and driver that the native way finds. */
+int command_devices_cdi(const struct command_context *context, FILE *out, struct error *err);
+
+/*
+ * Print everything that a start with devices depends on, and what mends it.
+ * ret_severity is that of the worst finding (enum gpu_severity).
+ */
+int command_devices_doctor(const struct command_context *context, FILE *out, int *ret_severity,
+                           struct error *err);
+
 /* ---- the cache ---- */
 
 /* Print what the cache holds, the least recently used first. */

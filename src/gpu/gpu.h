@@ -109,6 +109,17 @@ int gpu_cdi_names(const struct gpu_request *request, struct strlist *names, stru
 int gpu_cdi_inject(const struct gpu_request *request, struct gpu_injection *injection,
                    bool *ret_native, struct error *err);
 
+/*
+ * Append a CDI file, as JSON, of the NVIDIA GPUs and driver that the native way finds.
+ *
+ * path_list  where NVIDIA's hook program is looked for, like PATH
+ * warnings   what the user should know of the result
+ *
+ * Returns 0, or -1 with *err (ENODEV without a driver or a GPU).
+ */
+int gpu_cdi_write(const struct gpu_roots *roots, const char *path_list, struct strbuf *text,
+                  struct strlist *warnings, struct error *err);
+
 /* ---- AMD and InfiniBand ---- */
 
 /*
@@ -162,3 +173,56 @@ bool gpu_nvidia_version_parse(const char *text, char *ret, size_t size);
  * points into the cache. Pure.
  */
 const char *gpu_ld_cache_find(const char *cache, size_t length, const char *library);
+
+/* ---- what there is, for people ---- */
+
+/* A device that can be asked for. Strings but kind are owned. */
+struct gpu_device {
+        const char *kind;  /* "nvidia", "amd", "infiniband", "cdi" */
+        char *name;        /* "0", "acme.com/gpu=0" */
+        char *ask;         /* "NVIDIA_VISIBLE_DEVICES=0", "--device acme.com/gpu=0" */
+        char *description; /* model and address; of CDI the file */
+        char *problem;     /* why it cannot be used, or NULL */
+};
+
+struct gpu_survey {
+        struct gpu_device *items;
+        size_t count;
+        struct strlist failures; /* files that cannot be used, and why */
+};
+
+#define GPU_SURVEY_INIT { .items = NULL }
+
+/* Find all devices. Returns 0, or -1 with *err without memory. */
+int gpu_survey_make(const struct gpu_roots *roots, struct gpu_survey *ret, struct error *err);
+void gpu_survey_release(struct gpu_survey *survey);
+#define auto_gpu_survey auto_cleanup(gpu_survey_release)
+
+enum gpu_severity {
+        GPU_FINE,
+        GPU_NOTE,
+        GPU_WARNING, /* something is missing that not every container needs */
+        GPU_PROBLEM, /* a device that is there cannot be used */
+};
+
+struct gpu_finding {
+        enum gpu_severity severity;
+        char *text;
+        char *mend; /* what to do, or NULL */
+};
+
+struct gpu_findings {
+        struct gpu_finding *items;
+        size_t count;
+};
+
+#define GPU_FINDINGS_INIT { .items = NULL }
+
+/*
+ * Look at everything that a start with devices depends on, in its order. host is the
+ * environment. Returns 0, or -1 with *err without memory.
+ */
+int gpu_diagnose(const struct gpu_roots *roots, const struct strlist *host,
+                 struct gpu_findings *ret, struct error *err);
+void gpu_findings_release(struct gpu_findings *findings);
+#define auto_gpu_findings auto_cleanup(gpu_findings_release)
