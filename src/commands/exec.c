@@ -72,7 +72,10 @@ static int not_running(const struct command_context *context, const char *target
         if (!path)
                 return error_no_memory(err);
         if (!strchr(target, '/') && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-                return error_set(err, ESRCH, "container %s is not running", target);
+                return error_set(err, ESRCH,
+                                 "container %s is not running (\"enroot start\" executes a "
+                                 "command in a container by itself)",
+                                 target);
         return error_set(err, ESRCH,
                          "nothing of the name %s is running (\"enroot list --fancy\" shows what "
                          "is)",

@@ -40,7 +40,7 @@ void place_release(struct place *place)
         free(TAKE_PTR(place->image));
 }
 
-static int no_container(const char *name, const char *data_path, struct error *err)
+int place_missing(const char *name, const char *data_path, struct error *err)
 {
         return error_set(err, ENOENT,
                          "no such container: %s (\"enroot list\" shows the containers in %s)", name,
@@ -67,7 +67,7 @@ int place_find(struct place *ret, const struct config *config, const char *name,
         if (container_check_name(name, err) < 0)
                 return -1;
         if (data_fd < 0)
-                return errno == ENOENT ? no_container(name, data_path, err)
+                return errno == ENOENT ? place_missing(name, data_path, err)
                                        : error_errno(err, "ENROOT_DATA_PATH %s", data_path);
         ret->path = path_join(data_path, name);
         if (!ret->path)
@@ -77,7 +77,7 @@ int place_find(struct place *ret, const struct config *config, const char *name,
                          O_RDONLY | O_DIRECTORY | O_CLOEXEC | (target ? O_NOFOLLOW : 0));
         if (ret->fd < 0)
                 return errno == ENOENT || errno == ENOTDIR
-                               ? no_container(name, data_path, err)
+                               ? place_missing(name, data_path, err)
                                : error_errno(err, "container %s", ret->path);
         return target ? find_lazy(ret, data_path, target, err) : 0;
 }

@@ -44,6 +44,9 @@ int place_find(struct place *ret, const struct config *config, const char *name,
 void place_release(struct place *place);
 #define auto_place auto_cleanup(place_release)
 
+/* The error of a name that no container has: always -1. */
+int place_missing(const char *name, const char *data_path, struct error *err);
+
 /*
  * Open the image of a lazy container. An error says that it is gone, or that it is not the
  * one that the container was made from. Returns a descriptor, or -1 with *err.

@@ -18,7 +18,7 @@ static int check_exists(const char *data_path, int data_fd, const char *name, st
         if (container_check_name(name, err) < 0)
                 return -1;
         if (fstatat(data_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !(S_ISDIR(st.st_mode) || lazy))
-                return error_set(err, ENOENT, "no such container: %s (in %s)", name, data_path);
+                return place_missing(name, data_path, err);
         return 0;
 }
 
