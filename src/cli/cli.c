@@ -145,7 +145,11 @@ static int without_verb(int argc, char **argv)
 
 int cli_main(int argc, char **argv, char **environment)
 {
-        const struct helper *helper = helper_find(argc > 0 ? argv[0] : NULL);
+        const char *program = argc > 0 ? argv[0] : NULL;
+        /* The plugin's helper reaches everything, and is no part of bundles. */
+        const struct helper *helper = helper_is_called(&helper_step, program)
+                                              ? &helper_step
+                                              : helper_find(program);
         int count = 0;
         const struct verb *verb = verb_find(argc > 1 ? argc - 1 : 0, argv + 1, &count);
 

@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "cli/options.h"
 #include "util/report.h"
 
@@ -18,9 +20,12 @@ struct helper {
         int (*run)(char **words, char **environment, struct report *report, struct error *err);
 };
 
-extern const struct helper helper_mount, helper_nsenter, helper_switchroot;
+extern const struct helper helper_mount, helper_nsenter, helper_step, helper_switchroot;
 
-/* The helper that a program was called as (argv[0], with or without a path), or NULL. */
+/* Whether a program was called as the helper (argv[0], with or without a path). */
+bool helper_is_called(const struct helper *helper, const char *program);
+
+/* The helper of scripts that a program was called as (argv[0], with or without a path), or NULL. */
 const struct helper *helper_find(const char *program);
 
 /* Run it. Returns the exit status. */

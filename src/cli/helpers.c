@@ -12,12 +12,17 @@ static const struct helper *const helpers[] = {
         &helper_switchroot,
 };
 
-const struct helper *helper_find(const char *program)
+bool helper_is_called(const struct helper *helper, const char *program)
 {
         const char *slash = program ? strrchr(program, '/') : NULL;
 
-        for (size_t i = 0; program && i < ARRAY_SIZE(helpers); i++)
-                if (strcmp(helpers[i]->name, slash ? slash + 1 : program) == 0)
+        return program && strcmp(helper->name, slash ? slash + 1 : program) == 0;
+}
+
+const struct helper *helper_find(const char *program)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(helpers); i++)
+                if (helper_is_called(helpers[i], program))
                         return helpers[i];
         return NULL;
 }

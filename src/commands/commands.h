@@ -110,6 +110,11 @@ struct start_arguments {
         char *const *command;         /* NULL-terminated; may be empty */
         const char *overlay;          /* NULL: as configured, for images */
         FILE *dry_run; /* NULL, or where to print what would be done instead of doing it */
+
+        /* As those of struct runtime_start. */
+        int (*hold)(void *context, const struct strlist *environment, const char *directory,
+                    struct error *err);
+        void *hold_context;
 };
 
 /* Become the container's command. Returns as runtime_start does, and after a dry run. */
@@ -331,3 +336,44 @@ struct switchroot_arguments {
 /* Become a command in another root. Returns only on failure. */
 int command_switchroot(const struct switchroot_arguments *arguments, char *const *environment,
                        struct report *report, struct error *err);
+
+/* ---- the containers of Slurm steps (enroot-step) ---- */
+
+enum step_name_rule {
+        STEP_NAME_AUTO,    /* join the container where it runs, else start it, else make it */
+        STEP_NAME_CREATE,  /* it must not exist */
+        STEP_NAME_EXEC,    /* it must be running */
+        STEP_NAME_NO_EXEC, /* start it even where it runs */
+};
+
+struct step_arguments {
+        const char *image;     /* as the user wrote it; NULL: the container exists */
+        const char *name;      /* of the container, where there is one on the disk */
+        bool temporary;        /* the name is not the user's: the container goes with the step */
+        enum step_name_rule rule;
+        bool extract;          /* make a container of the image instead of starting the image */
+        bool load;             /* make it of the layers, without an image in between */
+        bool entrypoint;       /* run the image's /etc/rc */
+        bool entrypoint_log;   /* and tell what it prints */
+        bool announce;         /* that an import begins, too */
+        const char *save;      /* export to this path at the end; NULL: do not */
+        const char *directory; /* working directory inside; NULL: the image's */
+        unsigned int tasks;    /* on this node */
+        const struct strlist *mounts; /* as --mount words */
+        const struct strlist *env;    /* names of variables that the image does not override */
+};
+
+/*
+ * Make the container of a step and keep it until the step has ended: talk to the plugin
+ * over the socket control (step/step.h), which becomes this function's. environment is the
+ * job's. Returns 0 at the end, or -1 with *err when it could not even begin.
+ */
+int command_step(const struct step_arguments *arguments, int control, char *const *environment,
+                 struct error *err);
+
+/*
+ * Remove the containers that steps of a job have left behind, and with named those whose
+ * names are of the job's scope. Returns 0, or -1 with *err.
+ */
+int command_step_clean(const struct command_context *context, const char *job, bool named,
+                       struct error *err);

@@ -112,6 +112,8 @@ int start_rootfs(const struct command_context *context, const struct start_argum
         start->env = arguments->env;
         start->devices = arguments->devices;
         start->command = arguments->command;
+        start->hold = arguments->hold;
+        start->hold_context = arguments->hold_context;
         if (arguments->dry_run)
                 return print_plan(context, start, arguments->dry_run, err);
         return runtime_start(start, context->config, context->report, ret_status, err);

@@ -259,6 +259,10 @@ int login_prepare(struct login *login, const struct container *container, struct
 int login_set_recorded(struct login *login, const struct container *container,
                        char *const *command, struct error *err);
 
+/* Only where that would run: as the record says, or the /etc/rc of an image of another tool. */
+int login_set_recorded_directory(struct login *login, const struct container *container,
+                                 struct error *err);
+
 /* The command itself, which is looked up in PATH. Returns 0, or -1 without memory. */
 int login_set_command(struct login *login, char *const *command);
 

@@ -29,7 +29,6 @@
 #include "host/host.h"
 #include "runtime/container.h"
 
-#define SERVER_NAME "enroot-fuse"
 
 void image_server_release(struct image_server *server)
 {
@@ -113,7 +112,7 @@ static int serve(struct image_server *server, const struct identity *identity, i
          * container's processes, which have its user id and namespace, out of
          * its memory and of /proc/PID/root (ptrace(2), access mode checking).
          */
-        if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_NAME, SERVER_NAME) < 0 ||
+        if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_NAME, RUNTIME_SERVER_NAME) < 0 ||
             detach_from_terminal() < 0 || (apart && leave_mount_namespace() < 0) ||
             privileges_drop_all(&err) < 0)
                 return EXIT_FAILURE;

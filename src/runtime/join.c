@@ -94,6 +94,15 @@ static int read_environment(const struct join_target *target, struct strlist *en
         return 0;
 }
 
+int runtime_read_environment(pid_t pid, struct strlist *ret, struct error *err)
+{
+        auto_join_target struct join_target target = JOIN_TARGET_INIT;
+
+        if (join_target_open(&target, pid, err) < 0)
+                return -1;
+        return read_environment(&target, ret, err);
+}
+
 static int read_umask(const struct join_target *target, struct login *login, struct error *err)
 {
         auto_strbuf struct strbuf text = STRBUF_INIT;

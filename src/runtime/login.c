@@ -351,6 +351,8 @@ int login_prepare(struct login *login, const struct container *container, struct
                 if (!login->home)
                         return error_no_memory(err);
         }
+        if (container->start->hold)
+                return login_set_recorded_directory(login, container, err);
         return choose_program(login, container, err);
 }
 

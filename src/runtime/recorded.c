@@ -9,6 +9,8 @@
 #include "image/image.h"
 #include "runtime/container.h"
 
+#define RC_LIMIT (1u << 20) /* bytes of /etc/rc that are looked at */
+
 /* The configuration of the image: 1, 0 when the container has no record of one, or -1 with *err. */
 static int read_config(const struct container *container, struct image_config *config,
                        struct error *err)
@@ -35,6 +37,17 @@ static int append_words(struct strlist *list, char *const *words, size_t count)
         return 0;
 }
 
+/* Returns 0, or -1 without memory. */
+static int set_directory(struct login *login, const char *directory)
+{
+        if (!directory || !*directory)
+                return 0;
+        if (asprintf(&login->work_dir, "%s%s", *directory == '/' ? "" : "/", directory) >= 0)
+                return 0;
+        login->work_dir = NULL; /* undefined after a failed asprintf */
+        return -1;
+}
+
 static int set_words(struct login *login, const struct image_config *config, char *const *command)
 {
         const struct strlist *entrypoint = &config->entrypoint, *cmd = &config->cmd;
@@ -53,10 +66,7 @@ static int set_words(struct login *login, const struct image_config *config, cha
         if (!login->argv)
                 return -1;
         memcpy(login->argv, words->items, words->count * sizeof(*words->items));
-        if (!config->working_dir || !*config->working_dir)
-                return 0;
-        return asprintf(&login->work_dir, "%s%s", *config->working_dir == '/' ? "" : "/",
-                        config->working_dir);
+        return set_directory(login, config->working_dir);
 }
 
 int login_set_recorded(struct login *login, const struct container *container, char *const *command,
@@ -67,9 +77,47 @@ int login_set_recorded(struct login *login, const struct container *container, c
 
         if (found < 0)
                 return error_prefix(err, "/" IMAGE_RECORD_PATH " of the image");
-        if (found > 0 && set_words(login, &config, command) < 0) {
-                login->work_dir = NULL; /* undefined after a failed asprintf */
+        if (found > 0 && set_words(login, &config, command) < 0)
                 return error_no_memory(err);
-        }
         return login->argv ? 1 : 0;
+}
+
+/*
+ * What the classic tool writes into /etc/rc: a line that begins with cd "DIRECTORY".
+ * malloc'd; NULL when there is none, and without memory.
+ */
+static char *directory_of_rc(const char *text)
+{
+        static const char start[] = "cd \"";
+        const char *line = strncmp(text, start, strlen(start)) == 0 ? text : NULL;
+        size_t length;
+
+        if (!line) {
+                line = strstr(text, "\ncd \"");
+                line = line ? line + 1 : NULL;
+        }
+        if (!line)
+                return NULL;
+        line += strlen(start);
+        length = strcspn(line, "\"\n");
+        return line[length] == '"' ? strndup(line, length) : NULL;
+}
+
+int login_set_recorded_directory(struct login *login, const struct container *container,
+                                 struct error *err)
+{
+        auto_image_config struct image_config config = { .env = STRLIST_INIT };
+        auto_strbuf struct strbuf text = STRBUF_INIT;
+        auto_free char *directory = NULL;
+        struct error ignored = ERROR_INIT;
+        int found = read_config(container, &config, err);
+
+        if (found < 0)
+                return error_prefix(err, "/" IMAGE_RECORD_PATH " of the image");
+        if (found == 0 && container->view.read(&container->view, "/etc/rc", RC_LIMIT, &text,
+                                               &ignored) == 0)
+                directory = directory_of_rc(strbuf_text(&text));
+        if (set_directory(login, found > 0 ? config.working_dir : directory) < 0)
+                return error_no_memory(err);
+        return 0;
 }

@@ -56,6 +56,15 @@ struct runtime_start {
          */
         int (*lay_down)(void *context, const char *directory, struct error *err);
         void *lay_down_context;
+
+        /*
+         * Called instead of becoming the command, when all is as that would find it: with the
+         * environment and the working directory that the image names ("/" for none). What it
+         * returns, runtime_start does. NULL: become the command.
+         */
+        int (*hold)(void *context, const struct strlist *environment, const char *directory,
+                    struct error *err);
+        void *hold_context;
 };
 
 /*
@@ -141,6 +150,45 @@ struct runtime_join {
  */
 int runtime_join(const struct runtime_join *join, const struct config *config,
                  struct report *report, int *ret_status, struct error *err);
+
+/* ---- a container that processes of another program enter ---- */
+
+/* As /proc/PID/comm has the server of a started image, which ends after the last mount. */
+#define RUNTIME_SERVER_NAME "enroot-fuse"
+
+#define RUNTIME_ENTRANCE_NAMESPACES 6
+
+/* All descriptors are closed by execve(2). */
+struct runtime_entrance {
+        /* User, cgroup, mount, IPC, UTS, network; -1: who opened it is in that one already. */
+        int namespaces[RUNTIME_ENTRANCE_NAMESPACES];
+        int root;       /* the root directory */
+        bool single_id; /* the user namespace has one user */
+};
+
+#define RUNTIME_ENTRANCE_INIT                                                                      \
+        {                                                                                          \
+                .namespaces = { -1, -1, -1, -1, -1, -1 }, .root = -1                               \
+        }
+
+/*
+ * Take hold of the container that a process is in; the container exists then as long as
+ * the entrance. Returns 0, or -1 with *err as runtime_join.
+ */
+int runtime_entrance_open(pid_t pid, struct runtime_entrance *ret, struct error *err);
+
+/*
+ * Make this process, which has one thread, one of the container, in a directory of it,
+ * and take the rights from it that a start takes. Returns 0, or -1 with *err, when the
+ * process is fit for nothing but to report it.
+ */
+int runtime_entrance_enter(const struct runtime_entrance *entrance, const char *directory,
+                           struct error *err);
+void runtime_entrance_release(struct runtime_entrance *entrance);
+#define auto_runtime_entrance auto_cleanup(runtime_entrance_release)
+
+/* Append the environment that a process was started with. Returns 0, or -1 with *err. */
+int runtime_read_environment(pid_t pid, struct strlist *ret, struct error *err);
 
 struct runtime_nsenter {
         pid_t target;                      /* enter this process's namespaces; 0: new ones */

@@ -223,6 +223,9 @@ int runtime_start(const struct runtime_start *start, const struct config *config
         if (login_prepare(&login, &container, err) < 0 || rootfs_pivot(&container, err) < 0 ||
             privileges_drop(&container, err) < 0)
                 return -1;
+        if (start->hold)
+                return start->hold(start->hold_context, &login.environment,
+                                   login.work_dir ? login.work_dir : "/", err);
         return login_exec(&login, &container, err);
 }
 

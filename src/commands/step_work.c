@@ -1,0 +1,275 @@
+#include "commands/step_work.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "commands/container.h"
+#include "commands/place.h"
+#include "env/env.h"
+#include "runtime/runtime.h"
+#include "source/source.h"
+#include "util/cancel.h"
+#include "util/io.h"
+
+#define DOCKER_SCHEME "docker://"
+
+bool step_image_is_file(const struct step_arguments *arguments)
+{
+        return arguments->image && (*arguments->image == '.' || *arguments->image == '/');
+}
+
+/* The image as a URI: Docker's short form is one, too. malloc'd, or NULL without memory. */
+static char *uri_of(const struct step_arguments *arguments)
+{
+        char *uri = NULL;
+
+        if (step_image_is_file(arguments) || source_is_uri(arguments->image))
+                return strdup(arguments->image);
+        return asprintf(&uri, DOCKER_SCHEME "%s", arguments->image) < 0 ? NULL : uri;
+}
+
+/* Only images of registries have a digest that the cache keeps them by. */
+static bool is_cached(const char *uri)
+{
+        return strncmp(uri, DOCKER_SCHEME, strlen(DOCKER_SCHEME)) == 0;
+}
+
+bool step_needs_container(const struct step_arguments *arguments)
+{
+        bool other = arguments->image && !step_image_is_file(arguments) &&
+                     source_is_uri(arguments->image) && !is_cached(arguments->image);
+
+        return !arguments->temporary || arguments->extract || arguments->load || arguments->save ||
+               other;
+}
+
+/* ---- the pieces ---- */
+
+/* The image file to start or to extract: in the cache, or the user's. */
+static char *find_image(const struct command_context *context, const char *uri, struct error *err)
+{
+        const struct run_arguments arguments = { .image = uri, .pull = RUN_PULL_ALWAYS };
+        char *path = NULL;
+
+        return command_run_find(context, &arguments, true, &path, err) > 0 ? path : NULL;
+}
+
+char *step_find_image(const struct step_job *job, struct error *err)
+{
+        auto_config struct config config = { 0 };
+        const struct command_context context = { .config = &config };
+        auto_free char *uri = uri_of(job->arguments);
+
+        if (!uri) {
+                error_no_memory(err);
+                return NULL;
+        }
+        if (step_image_is_file(job->arguments))
+                return TAKE_PTR(uri);
+        if (config_load(&config, job->environment, err) < 0)
+                return NULL;
+        return find_image(&context, uri, err);
+}
+
+static int make(const struct step_job *job, const struct command_context *context,
+                struct error *err)
+{
+        const struct step_arguments *arguments = job->arguments;
+        auto_free char *uri = uri_of(arguments), *path = NULL;
+        const struct run_arguments run = { .image = uri, .pull = RUN_PULL_ALWAYS };
+
+        cancel_install();
+        if (!uri)
+                return error_no_memory(err);
+        if (!step_image_is_file(arguments) && (arguments->load || !is_cached(uri))) {
+                const struct load_arguments load = { .uri = uri, .name = arguments->name };
+
+                return command_enter_subids(context, err) < 0 ? -1
+                                                              : command_load(context, &load, err);
+        }
+        if (!step_image_is_file(arguments) && command_run_import(context, &run, err) < 0)
+                return -1;
+        if (!step_needs_container(arguments))
+                return 0;
+        path = find_image(context, uri, err);
+        if (!path)
+                return -1;
+        {
+                /* One that only lives until it is saved refers to its image. */
+                const struct create_arguments create = {
+                        .image = path,
+                        .name = arguments->name,
+                        .lazy = arguments->temporary && !arguments->extract,
+                };
+
+                return command_enter_subids(context, err) < 0 ? -1
+                                                              : command_create(context, &create, err);
+        }
+}
+
+/* For the holder: where and with which environment a task has to be. Then wait to be ended. */
+static int hold(void *result_fd, const struct strlist *environment, const char *directory,
+                struct error *err)
+{
+        int fd = *(int *)result_fd;
+
+        if (io_write_full(fd, directory, strlen(directory) + 1) < 0)
+                return error_errno(err, "result");
+        for (size_t i = 0; i < environment->count; i++)
+                if (io_write_full(fd, environment->items[i], strlen(environment->items[i]) + 1) < 0)
+                        return error_errno(err, "result");
+        (void)raise(SIGSTOP);
+        return 0;
+}
+
+static int start(const struct step_job *job, const struct config *config, struct report *report,
+                 struct error *err)
+{
+        static char shell[] = "sh", dash_c[] = "-c", stop[] = "kill -STOP $$";
+        char *command[] = { shell, dash_c, stop, NULL };
+        /* Tasks become processes of the container themselves, which they cannot there. */
+        struct config without_pids = *config;
+        const struct command_context context = { .config = &without_pids, .report = report };
+        auto_strlist struct strlist env = STRLIST_INIT;
+        int result_fd = job->result_fd, status = 0;
+        const struct start_arguments arguments = {
+                .target = job->target,
+                .mounts = job->arguments->mounts,
+                .env = &env,
+                .command = job->arguments->entrypoint ? command : command + 3,
+                .hold = job->arguments->entrypoint ? NULL : hold,
+                .hold_context = &result_fd,
+        };
+
+        without_pids.unshare_pid = false;
+        for (size_t i = 0; i < job->arguments->env->count; i++) {
+                const char *name = job->arguments->env->items[i];
+
+                if (env_get(&config->environment, name) && strlist_append(&env, name) < 0)
+                        return error_no_memory(err);
+        }
+        return command_start(&context, &arguments, &status, err);
+}
+
+static int save(const struct step_job *job, struct config *config, struct report *report,
+                struct error *err)
+{
+        const struct command_context context = { .config = config, .report = report };
+        const struct export_arguments arguments = {
+                .name = job->arguments->name,
+                .output = job->arguments->save,
+        };
+
+        config->force_override = true;
+        return command_enter_subids(&context, err) < 0 ? -1
+                                                       : command_export(&context, &arguments, err);
+}
+
+static int remove_container(const struct config *config, const char *name, struct error *err)
+{
+        auto_close int data_fd = container_open_data_path(config->data_path, err);
+
+        if (data_fd < 0)
+                return -1;
+        /* None is left of one that could not be made. */
+        if (place_remove(config, data_fd, name, err) < 0 && err->code != ENOENT)
+                return -1;
+        return 0;
+}
+
+/* ---- the child ---- */
+
+static void print_message(struct report *report, enum report_level level, const char *text)
+{
+        (void)report;
+        (void)dprintf(STDERR_FILENO, "[%s] %s\n", level == REPORT_WARN ? "WARN" : "INFO", text);
+}
+
+static int do_work(enum step_work work, const struct step_job *job, struct error *err)
+{
+        auto_config struct config config = { 0 };
+        struct report report = { .message = print_message };
+        const struct command_context context = { .config = &config, .report = &report };
+
+        if (config_load(&config, job->environment, err) < 0)
+                return -1;
+        environ = (char **)job->environment;
+        switch (work) {
+        case STEP_WORK_MAKE:
+                return make(job, &context, err);
+        case STEP_WORK_START:
+                return start(job, &config, &report, err);
+        case STEP_WORK_SAVE:
+                return save(job, &config, &report, err);
+        case STEP_WORK_REMOVE:
+                return remove_container(&config, job->arguments->name, err);
+        }
+        return error_set(err, EINVAL, "unknown work");
+}
+
+static int become_worker(const struct step_job *job)
+{
+        sigset_t none;
+
+        (void)sigemptyset(&none);
+        (void)sigprocmask(SIG_SETMASK, &none, NULL);
+        if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || dup2(job->log_fd, STDOUT_FILENO) < 0 ||
+            dup2(job->log_fd, STDERR_FILENO) < 0)
+                return -1;
+        return 0;
+}
+
+pid_t step_work_begin(enum step_work work, const struct step_job *job, struct error *err)
+{
+        struct error failure = ERROR_INIT;
+        pid_t child = fork();
+
+        if (child < 0)
+                return error_errno(err, "cannot start a process");
+        if (child > 0)
+                return child;
+        if (become_worker(job) < 0)
+                _exit(EXIT_FAILURE);
+        if (do_work(work, job, &failure) >= 0)
+                _exit(EXIT_SUCCESS);
+        (void)dprintf(STDERR_FILENO, "[ERROR] %s\n", failure.message);
+        _exit(EXIT_FAILURE);
+}
+
+/* ---- what a job leaves behind ---- */
+
+/* "pyxis_JOB_NAME" of job scope; "pyxis_JOB.STEP" of steps that could not end well. */
+static bool is_of_job(const char *name, const char *job, bool named)
+{
+        static const char prefix[] = "pyxis_";
+        const char *rest = name + strlen(prefix) + strlen(job);
+
+        if (strncmp(name, prefix, strlen(prefix)) != 0 ||
+            strncmp(name + strlen(prefix), job, strlen(job)) != 0)
+                return false;
+        if (named && *rest == '_')
+                return true;
+        return *rest == '.' && rest[1] && strspn(rest + 1, "0123456789") == strlen(rest + 1);
+}
+
+int command_step_clean(const struct command_context *context, const char *job, bool named,
+                       struct error *err)
+{
+        auto_strlist struct strlist names = STRLIST_INIT;
+        int result = 0;
+
+        if (!*job || strspn(job, "0123456789") != strlen(job))
+                return error_set(err, EINVAL, "%s is not the number of a job", job);
+        if (container_names(context->config->data_path, &names, err) < 0)
+                return -1;
+        /* The others go even where one cannot. */
+        for (size_t i = 0; i < names.count; i++)
+                if (is_of_job(names.items[i], job, named) &&
+                    remove_container(context->config, names.items[i], err) < 0)
+                        result = -1;
+        return result;
+}

@@ -1,0 +1,39 @@
+/*
+ * The pieces of work that the holder of a step's container has done by children: each
+ * needs threads, other ids or other namespaces, which the holder must not have. Private
+ * to commands/.
+ */
+#pragma once
+
+#include "commands/commands.h"
+
+enum step_work {
+        STEP_WORK_MAKE, /* import, and make the container where one is needed */
+        STEP_WORK_START,
+        STEP_WORK_SAVE,
+        STEP_WORK_REMOVE,
+};
+
+struct step_job {
+        const struct step_arguments *arguments;
+        char *const *environment; /* that the configuration is loaded from */
+        const char *target;       /* to start: an image file, or a container's name */
+        int log_fd;               /* a file in memory for everything that is printed */
+        int result_fd;            /* another one, for what a start without /etc/rc has made */
+};
+
+/* Whether the image is a file, by Pyxis' rule: it begins as a path does. */
+bool step_image_is_file(const struct step_arguments *arguments);
+
+/* Whether a container on the disk is needed, or the image is started itself. */
+bool step_needs_container(const struct step_arguments *arguments);
+
+/*
+ * Start a child that does the work and exits with 0, or with 1 after its error is in the
+ * log. A start stops itself (SIGSTOP) when the container can be entered. Returns its number,
+ * or -1 with *err.
+ */
+pid_t step_work_begin(enum step_work work, const struct step_job *job, struct error *err);
+
+/* The image file that the work "make" has left in the cache. malloc'd, or NULL with *err. */
+char *step_find_image(const struct step_job *job, struct error *err);

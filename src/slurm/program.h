@@ -1,0 +1,30 @@
+/*
+ * Our program, started by a daemon that may be root, has threads and is not ours: as the
+ * user of the job for good, with nothing of the daemon but PATH and what is given here.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "util/error.h"
+#include "util/strlist.h"
+
+struct program {
+        const char *path; /* of enroot; "": look it up in the daemon's PATH */
+        const struct strlist *arguments;   /* after the name */
+        const struct strlist *environment; /* all of it */
+        uid_t uid;
+        gid_t gid;
+        const gid_t *groups; /* set where the daemon is root at that moment */
+        int group_count;
+        int input; /* descriptor that becomes the standard input, or -1 */
+};
+
+/*
+ * Start it as a process that is nobody's child: slurmstepd counts its children. Returns 0,
+ * or -1 with *err; that it could not be executed shows at its input.
+ */
+int program_start(const struct program *program, struct error *err);
+
+/* Run it and wait. Returns 0 when it has succeeded, or -1 with *err. */
+int program_run(const struct program *program, struct error *err);

@@ -1,0 +1,570 @@
+/*
+ * slurmstepd: one container a node and step.
+ *
+ *      init_post_opt  root       the user's runtime directory
+ *      user_init      the user   starts enroot-step, which begins to import
+ *      task_init      the user   each task, in a process of its own, asks it for the
+ *                                container and enters that
+ *      task_exit      root       after the last one: the container is saved and removed
+ *
+ * Everything that takes long or can go wrong is done by enroot-step, with which this file
+ * talks (step/step.h). What fails before there are tasks is reported by the first one: an
+ * error of user_init would reach nobody, and drain the node.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runtime/runtime.h"
+#include "slurm/contexts.h"
+#include "slurm/options.h"
+#include "slurm/program.h"
+#include "slurm/settings.h"
+#include "step/step.h"
+
+#define BATCH_STEP 0xfffffffbu /* SLURM_BATCH_SCRIPT, which is in slurm.h since 21.08 */
+
+static struct {
+        bool enabled, started, ended;
+        struct settings settings;
+        uid_t uid;
+        gid_t gid;
+        uint32_t job, step, local_tasks, total_tasks, exited;
+        int control;           /* socket to enroot-step */
+        struct error failure;  /* of user_init */
+        char runtime_dir[PATH_MAX + 16];
+} state = { .control = -1 };
+
+int remote_init(spank_t spank, int argc, char **argv)
+{
+        if (settings_parse(&state.settings, argc, argv) < 0)
+                return -1;
+        return options_register(spank);
+}
+
+/* ---- as root ---- */
+
+static int read_job(spank_t spank)
+{
+        const struct {
+                spank_item_t item;
+                void *target;
+                const char *name;
+        } items[] = {
+                { S_JOB_UID, &state.uid, "user" },
+                { S_JOB_GID, &state.gid, "group" },
+                { S_JOB_ID, &state.job, "job" },
+                { S_JOB_STEPID, &state.step, "step" },
+                { S_JOB_LOCAL_TASK_COUNT, &state.local_tasks, "tasks" },
+                { S_JOB_TOTAL_TASK_COUNT, &state.total_tasks, "tasks" },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(items); i++) {
+                spank_err_t result = spank_get_item(spank, items[i].item, items[i].target);
+
+                if (result == ESPANK_SUCCESS)
+                        continue;
+                slurm_error("pyxis: couldn't get the step's %s: %s", items[i].name,
+                            spank_strerror(result));
+                return -1;
+        }
+        return 0;
+}
+
+/* The parent is root's, so nobody else can have put something there. */
+static int make_runtime_dir(struct error *err)
+{
+        struct stat st;
+
+        (void)snprintf(state.runtime_dir, sizeof(state.runtime_dir), "%s/%u",
+                       state.settings.runtime_path, state.uid);
+        if (mkdir(state.runtime_dir, 0700) == 0) {
+                if (chown(state.runtime_dir, state.uid, state.gid) == 0)
+                        return 0;
+                (void)error_errno(err, "couldn't give %s to user %u", state.runtime_dir, state.uid);
+                (void)rmdir(state.runtime_dir);
+                return -1;
+        }
+        if (errno != EEXIST)
+                return error_errno(err, "couldn't make %s", state.runtime_dir);
+        if (lstat(state.runtime_dir, &st) < 0)
+                return error_errno(err, "%s", state.runtime_dir);
+        if (!S_ISDIR(st.st_mode) || st.st_uid != state.uid)
+                return error_set(err, EPERM, "%s is not a directory of user %u", state.runtime_dir,
+                                 state.uid);
+        return 0;
+}
+
+int remote_post_opt(spank_t spank)
+{
+        if (options_complete(spank) < 0)
+                return error_set(&state.failure, EINVAL, "invalid PYXIS_CONTAINER_ variable"), 0;
+        if (!options_enabled())
+                return 0;
+        state.enabled = true;
+        if (read_job(spank) < 0)
+                (void)error_set(&state.failure, EINVAL, "couldn't get information about the step");
+        else
+                (void)make_runtime_dir(&state.failure);
+        return 0;
+}
+
+/* ---- the environment of enroot-step ---- */
+
+/* What is not the user's to decide, or another thing for each task. */
+static bool is_denied(const char *variable)
+{
+        static const char *const names[] = {
+                "PATH",
+                "LD_LIBRARY_PATH",
+                "LD_PRELOAD",
+                "LD_AUDIT",
+                "XDG_RUNTIME_DIR",
+                "SLURM_PROCID",
+                "SLURM_LOCALID",
+                "SLURM_TASK_PID",
+                "PMIX_RANK",
+                "PMI_RANK",
+                "PMI_FD",
+                "ENROOT_LIBRARY_PATH",
+                "ENROOT_SYSCONF_PATH",
+                "ENROOT_RUNTIME_PATH",
+                "ENROOT_CACHE_PATH",
+                "ENROOT_DATA_PATH",
+                "ENROOT_TEMP_PATH",
+                "ENROOT_ZSTD_OPTIONS",
+                "ENROOT_TRANSFER_RETRIES",
+                "ENROOT_CONNECT_TIMEOUT",
+                "ENROOT_MAX_CONNECTIONS",
+                "ENROOT_ALLOW_HTTP",
+        };
+        size_t length = strcspn(variable, "=");
+
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+                if (strlen(names[i]) == length && strncmp(variable, names[i], length) == 0)
+                        return true;
+        return false;
+}
+
+static int add(struct strlist *list, const char *name, const char *value)
+{
+        char *item = NULL;
+
+        if (asprintf(&item, "%s=%s", name, value) < 0)
+                return -1;
+        return strlist_append_owned(list, item);
+}
+
+/* The last one counts. */
+static int add_choice(struct strlist *list, const char *name, enum choice choice)
+{
+        return choice == CHOICE_NONE ? 0 : add(list, name, choice == CHOICE_YES ? "y" : "n");
+}
+
+/* Whether an option sets the variable. */
+static bool is_decided(const char *variable)
+{
+        const struct options *options = options_get();
+        const struct {
+                const char *start;
+                bool decided;
+        } list[] = {
+                { "ENROOT_MOUNT_HOME=", options->mount_home != CHOICE_NONE },
+                { "ENROOT_REMAP_ROOT=", options->remap_root != CHOICE_NONE },
+                { "ENROOT_ROOTFS_WRITABLE=", options->writable != CHOICE_NONE },
+                { "ENROOT_UNSHARE_NET=", options->unshare_net },
+                { "ENROOT_UNSHARE_IPC=", options->unshare_ipc },
+                { "ENROOT_UNSHARE_UTS=", options->unshare_uts },
+                { "PYXIS_RUNTIME_PATH=", true },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(list); i++)
+                if (list[i].decided &&
+                    strncmp(variable, list[i].start, strlen(list[i].start)) == 0)
+                        return true;
+        return false;
+}
+
+/* The job's variables, less some, and what the options say. Returns 0, or -1 with *err. */
+static int make_environment(spank_t spank, struct strlist *ret, struct error *err)
+{
+        const struct options *options = options_get();
+        const char *path = getenv("PATH");
+        char **job = NULL;
+
+        if (spank_get_item(spank, S_JOB_ENV, &job) != ESPANK_SUCCESS || !job)
+                return error_set(err, EINVAL, "couldn't get the job's environment");
+        for (; *job; job++)
+                if (!is_denied(*job) && !is_decided(*job) && strlist_append(ret, *job) < 0)
+                        return error_no_memory(err);
+        if (add(ret, "PATH", path ? path : "/usr/local/bin:/usr/bin:/bin") < 0 ||
+            add(ret, "XDG_RUNTIME_DIR", state.runtime_dir) < 0 ||
+            add(ret, "PYXIS_RUNTIME_PATH", state.settings.runtime_path) < 0 ||
+            add_choice(ret, "ENROOT_MOUNT_HOME", options->mount_home) < 0 ||
+            add_choice(ret, "ENROOT_REMAP_ROOT", options->remap_root) < 0 ||
+            add_choice(ret, "ENROOT_ROOTFS_WRITABLE", options->writable) < 0 ||
+            (options->unshare_net && add(ret, "ENROOT_UNSHARE_NET", "y") < 0) ||
+            (options->unshare_ipc && add(ret, "ENROOT_UNSHARE_IPC", "y") < 0) ||
+            (options->unshare_uts && add(ret, "ENROOT_UNSHARE_UTS", "y") < 0))
+                return error_no_memory(err);
+        return 0;
+}
+
+/* ---- the arguments of enroot-step ---- */
+
+static int add_words(struct strlist *list, const char *option, const char *value)
+{
+        return strlist_append(list, option) < 0 || strlist_append(list, value) < 0 ? -1 : 0;
+}
+
+static int add_text(struct strlist *list, const char *option, const char *value)
+{
+        return value ? add_words(list, option, value) : 0;
+}
+
+static int add_flag(struct strlist *list, const char *option, bool flag)
+{
+        return flag ? strlist_append(list, option) : 0;
+}
+
+static int add_list(struct strlist *list, const char *option, const struct strlist *values)
+{
+        for (size_t i = 0; i < values->count; i++)
+                if (add_words(list, option, values->items[i]) < 0)
+                        return -1;
+        return 0;
+}
+
+/* The script of sbatch lies in slurmd's spool directory. */
+static int add_script(spank_t spank, struct strlist *list)
+{
+        auto_free char *word = NULL;
+        char **argv = NULL;
+        int argc = 0;
+
+        if (state.step != BATCH_STEP)
+                return 0;
+        if (spank_get_item(spank, S_JOB_ARGV, &argc, &argv) != ESPANK_SUCCESS || argc < 1)
+                return -1;
+        if (asprintf(&word, "%s:%s:none:x-create=file,bind,ro,nosuid,nodev,private", argv[0],
+                     argv[0]) < 0) {
+                word = NULL; /* undefined after a failure */
+                return -1;
+        }
+        return add_words(list, "--mount", word);
+}
+
+/* malloc'd; NULL without memory. */
+static char *make_name(void)
+{
+        const struct options *options = options_get();
+        char scope[16] = "", *name = NULL;
+        int length;
+
+        if (state.settings.job_scope)
+                (void)snprintf(scope, sizeof(scope), "%u_", state.job);
+        length = options->name ? asprintf(&name, "pyxis_%s%s", scope, options->name)
+                               : asprintf(&name, "pyxis_%s%u.%u", scope, state.job, state.step);
+        return length < 0 ? NULL : name;
+}
+
+static int make_arguments(spank_t spank, struct strlist *ret, struct error *err)
+{
+        const struct options *options = options_get();
+        auto_free char *name = make_name();
+        bool entrypoint = options->entrypoint == CHOICE_YES ||
+                          (options->entrypoint == CHOICE_NONE && state.settings.execute_entrypoint);
+        char tasks[16];
+
+        (void)snprintf(tasks, sizeof(tasks), "%u", state.local_tasks);
+        if (!name || add_text(ret, "--image", options->image) < 0 ||
+            add_text(ret, "--name", name) < 0 || add_text(ret, "--rule", options->rule) < 0 ||
+            add_text(ret, "--directory", options->directory) < 0 ||
+            add_text(ret, "--save", options->save) < 0 || add_text(ret, "--tasks", tasks) < 0 ||
+            add_flag(ret, "--temporary", !options->name) < 0 ||
+            add_flag(ret, "--extract", !state.settings.use_squashfuse) < 0 ||
+            add_flag(ret, "--load", state.settings.use_enroot_load) < 0 ||
+            add_flag(ret, "--entrypoint", entrypoint) < 0 ||
+            add_flag(ret, "--entrypoint-log", options->entrypoint_log == CHOICE_YES) < 0 ||
+            /* Of many tasks, nobody wants to read it; a batch step has 0 in total. */
+            add_flag(ret, "--announce", state.total_tasks <= 1) < 0 ||
+            add_list(ret, "--mount", &options->mounts) < 0 ||
+            add_list(ret, "--env", &options->env) < 0 || add_script(spank, ret) < 0)
+                return error_no_memory(err);
+        return 0;
+}
+
+/* ---- as the user, before there are tasks ---- */
+
+static int start_holder(spank_t spank, struct error *err)
+{
+        auto_strlist struct strlist arguments = STRLIST_INIT, environment = STRLIST_INIT;
+        auto_close int ours = -1, its = -1;
+        struct program program = {
+                .path = state.settings.enroot,
+                .arguments = &arguments,
+                .environment = &environment,
+                .uid = state.uid,
+                .gid = state.gid,
+        };
+        int sockets[2];
+
+        if (make_arguments(spank, &arguments, err) < 0 ||
+            make_environment(spank, &environment, err) < 0)
+                return -1;
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
+                return error_errno(err, "socketpair");
+        ours = sockets[0];
+        program.input = its = sockets[1];
+        /* Only root sets groups; a user has those of the job by now. */
+        if (spank_get_item(spank, S_JOB_SUPPLEMENTARY_GIDS, &program.groups,
+                           &program.group_count) != ESPANK_SUCCESS)
+                program.group_count = 0;
+        if (program_start(&program, err) < 0)
+                return -1;
+        state.control = TAKE_FD(ours);
+        state.started = true;
+        return 0;
+}
+
+int remote_user_init(spank_t spank)
+{
+        if (state.enabled && !state.failure.code)
+                (void)start_holder(spank, &state.failure);
+        return 0;
+}
+
+/* ---- answers ---- */
+
+/* A socket of our own for the answers to a message. Returns it, or -1 with *err. */
+static int ask(struct step_message *message, int environment, struct error *err)
+{
+        auto_close int answers = -1, other = -1;
+        int sockets[2];
+
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
+                return error_errno(err, "socketpair");
+        answers = sockets[0];
+        other = sockets[1];
+        message->fds[0] = other;
+        message->fds[1] = environment;
+        message->fd_count = environment < 0 ? 1 : 2;
+        if (step_send(state.control, message, err) < 0) {
+                (void)error_append(err, " to enroot: is it in slurmd's PATH?");
+                return -1;
+        }
+        return TAKE_FD(answers);
+}
+
+/*
+ * Print answers until there is an entrance, for which it returns 1; 0 at their end. -1 with
+ * *err.
+ */
+static int hear(int answers, struct step_message *ret, struct error *err)
+{
+        for (;;) {
+                int result = step_receive(answers, ret, err);
+
+                if (result <= 0)
+                        return result;
+                if (ret->kind == STEP_ENTER)
+                        return 1;
+                if (ret->kind == STEP_ERROR)
+                        slurm_error("pyxis: %s", ret->text);
+                else
+                        slurm_spank_log("pyxis: %s", ret->text);
+                step_message_release(ret);
+        }
+}
+
+/* ---- in each task ---- */
+
+/* A variable of the container wins unless the user has named it. */
+static int import_variable(spank_t spank, char *variable, struct error *err)
+{
+        char *value = strchr(variable, '=');
+        spank_err_t result;
+
+        *value = '\0';
+        result = spank_setenv(spank, variable, value + 1,
+                              !strlist_contains(&options_get()->env, variable));
+        if (result == ESPANK_SUCCESS || result == ESPANK_ENV_EXISTS)
+                return 0;
+        return error_set(err, EINVAL, "couldn't set %s: %s", variable, spank_strerror(result));
+}
+
+/* torchrun's variables differ from task to task. */
+static void set_torch_ranks(spank_t spank)
+{
+        static const struct {
+                const char *slurm, *torch;
+        } names[] = {
+                { "SLURM_PROCID", "RANK" },
+                { "SLURM_LOCALID", "LOCAL_RANK" },
+        };
+        char value[32];
+
+        if (spank_getenv(spank, "PYTORCH_VERSION", value, sizeof(value)) == ESPANK_ENV_NOEXIST)
+                return;
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+                if (spank_getenv(spank, names[i].slurm, value, sizeof(value)) == ESPANK_SUCCESS)
+                        (void)spank_setenv(spank, names[i].torch, value, 1);
+}
+
+static int import_environment(spank_t spank, int fd, struct error *err)
+{
+        /* The node's languages are not the container's. */
+        static const char *const locale[] = { "LANG", "LANGUAGE", "LC_ALL" };
+        auto_strlist struct strlist environment = STRLIST_INIT;
+
+        if (step_read_environment(fd, &environment, err) < 0)
+                return -1;
+        for (size_t i = 0; i < ARRAY_SIZE(locale); i++)
+                if (!strlist_contains(&options_get()->env, locale[i]))
+                        (void)spank_unsetenv(spank, locale[i]);
+        for (size_t i = 0; i < environment.count; i++)
+                if (import_variable(spank, environment.items[i], err) < 0)
+                        return -1;
+        set_torch_ranks(spank);
+        return 0;
+}
+
+static int check_unshared(const struct runtime_entrance *entrance, struct error *err)
+{
+        const struct options *options = options_get();
+        const struct {
+                bool wanted;
+                int fd;
+                const char *name;
+        } list[] = {
+                { options->unshare_ipc, entrance->namespaces[3], "ipc" },
+                { options->unshare_uts, entrance->namespaces[4], "uts" },
+                { options->unshare_net, entrance->namespaces[5], "net" },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(list); i++)
+                if (list[i].wanted && list[i].fd < 0)
+                        return error_set(err, EINVAL,
+                                         "error: --container-unshare=%s requested but the "
+                                         "container is not in a namespace of its own",
+                                         list[i].name);
+        return 0;
+}
+
+static int enter(spank_t spank, const struct step_message *message, struct error *err)
+{
+        struct runtime_entrance entrance = RUNTIME_ENTRANCE_INIT;
+        size_t at = 2;
+
+        if (message->fd_count < 2)
+                return error_set(err, EBADMSG, "enroot has sent no container");
+        entrance.root = message->fds[1];
+        entrance.single_id = message->single_id;
+        for (size_t i = 0; i < RUNTIME_ENTRANCE_NAMESPACES; i++)
+                if (message->namespaces & 1u << i && at < message->fd_count)
+                        entrance.namespaces[i] = message->fds[at++];
+        if (check_unshared(&entrance, err) < 0 ||
+            import_environment(spank, message->fds[0], err) < 0)
+                return -1;
+        return runtime_entrance_enter(&entrance, message->text, err);
+}
+
+static int join(spank_t spank, struct error *err)
+{
+        auto_step_message struct step_message message = { .kind = STEP_TASK };
+        auto_strlist struct strlist environment = STRLIST_INIT;
+        auto_close int answers = -1, memory = -1;
+        int result;
+
+        if (!getcwd(message.text, sizeof(message.text)))
+                (void)snprintf(message.text, sizeof(message.text), "/");
+        if (make_environment(spank, &environment, err) < 0)
+                return -1;
+        memory = step_write_environment(environment.items, err);
+        if (memory < 0)
+                return -1;
+        answers = ask(&message, memory, err);
+        message.fd_count = 0; /* they are not the message's to close */
+        if (answers < 0)
+                return -1;
+        (void)close(TAKE_FD(state.control));
+        result = hear(answers, &message, err);
+        if (result <= 0)
+                return -1;
+        return enter(spank, &message, err);
+}
+
+/* Only one task a node says what all of them know. */
+static bool is_first(spank_t spank)
+{
+        int task = 0;
+
+        return spank_get_item(spank, S_TASK_ID, &task) != ESPANK_SUCCESS || task == 0;
+}
+
+int remote_task_init(spank_t spank)
+{
+        struct error err = ERROR_INIT;
+
+        /*
+         * A task that waits for an import must be one that scancel can end: Slurm's
+         * proctrack/linuxproc signals nothing that is called slurmstepd.
+         */
+        if (state.enabled)
+                (void)prctl(PR_SET_NAME, "enroot-task");
+        if (state.failure.code) {
+                if (is_first(spank))
+                        slurm_error("pyxis: %s", state.failure.message);
+                return -1;
+        }
+        if (!state.enabled)
+                return 0;
+        if (join(spank, &err) == 0)
+                return 0;
+        /* Without a code, enroot has told the first task why. */
+        if (err.code)
+                slurm_error("pyxis: %s", err.message);
+        return -1;
+}
+
+/* ---- the end ---- */
+
+/* Have the container saved and removed, and wait for that. */
+static void end_step(void)
+{
+        auto_step_message struct step_message message = { .kind = STEP_END };
+        auto_close int control = -1, answers = -1;
+        struct error ignored = ERROR_INIT;
+
+        if (!state.started || state.ended)
+                return;
+        state.ended = true;
+        answers = ask(&message, -1, &ignored);
+        message.fd_count = 0;
+        control = TAKE_FD(state.control);
+        if (answers >= 0)
+                (void)hear(answers, &message, &ignored);
+}
+
+int remote_task_exit(spank_t spank)
+{
+        (void)spank;
+        state.exited++;
+        if (state.exited >= state.local_tasks)
+                end_step();
+        return 0;
+}
+
+int remote_exit(spank_t spank)
+{
+        (void)spank;
+        end_step();
+        return 0;
+}

@@ -1,0 +1,72 @@
+/*
+ * step/: what the Slurm plugin and the process that holds a step's container
+ * (enroot-step) say to each other. Linked into the plugin: never ends a process.
+ *
+ * They talk over sockets without a name (SOCK_SEQPACKET, one packet a message), so
+ * nothing of it can be met by another user, and nothing is left when both have died.
+ * The control socket is the holder's standard input; each task and, at the end, the
+ * plugin itself sends one end of a new socket over it, where the answers come:
+ *
+ *      plugin  STEP_TASK   text: current directory; fds: answers, environment
+ *      holder  STEP_INFO … STEP_ERROR …   lines for the user
+ *      holder  STEP_ENTER  text: working directory inside; fds: environment, root, namespaces
+ *
+ *      plugin  STEP_END    fds: answers
+ *      holder  STEP_INFO … STEP_ERROR …, and closes when all is removed
+ *
+ * Without an entrance, the end of the answers means that there is no container. The end
+ * of the control socket (slurmstepd has died) is an end without anybody to answer to.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/cleanup.h"
+#include "util/error.h"
+#include "util/strlist.h"
+
+enum step_kind {
+        STEP_TASK = 1,
+        STEP_END,
+        STEP_INFO,
+        STEP_ERROR,
+        STEP_ENTER,
+};
+
+#define STEP_TEXT_SIZE   4096 /* with the NUL; also of the longest path */
+#define STEP_DESCRIPTORS 8
+
+struct step_message {
+        enum step_kind kind;
+        char text[STEP_TEXT_SIZE];
+        int fds[STEP_DESCRIPTORS]; /* the first fd_count; the receiver's own */
+        size_t fd_count;
+        uint32_t namespaces; /* of STEP_ENTER: bit i says that namespace i of the entrance is there */
+        bool single_id;
+};
+
+#define STEP_MESSAGE_INIT                                                                          \
+        {                                                                                          \
+                .fd_count = 0                                                                      \
+        }
+
+/* Close the descriptors of a message that was received. */
+void step_message_release(struct step_message *message);
+#define auto_step_message auto_cleanup(step_message_release)
+
+/* Send a message; the descriptors stay the caller's. Returns 0, or -1 with *err. No SIGPIPE. */
+int step_send(int socket, const struct step_message *message, struct error *err);
+
+/*
+ * Receive a message; descriptors are close-on-exec. Returns 1; 0 when the other side is
+ * gone; -1 with *err (EBADMSG for what is no message).
+ */
+int step_receive(int socket, struct step_message *ret, struct error *err);
+
+/* A file in memory with "KEY=VALUE" strings, each ended by a NUL. A descriptor, or -1 with *err. */
+int step_write_environment(char *const *environment, struct error *err);
+
+/* The strings of such a file, appended. Returns 0, or -1 with *err. */
+int step_read_environment(int fd, struct strlist *ret, struct error *err);
