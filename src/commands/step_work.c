@@ -75,6 +75,31 @@ char *step_find_image(const struct step_job *job, struct error *err)
         return find_image(&context, uri, err);
 }
 
+static int load(const struct command_context *context, const struct step_arguments *arguments,
+                const char *uri, struct error *err)
+{
+        const struct load_arguments load_arguments = { .uri = uri, .name = arguments->name };
+
+        if (command_enter_subids(context, err) < 0)
+                return -1;
+        return command_load(context, &load_arguments, err);
+}
+
+static int create(const struct command_context *context, const struct step_arguments *arguments,
+                  const char *image, struct error *err)
+{
+        const struct create_arguments create_arguments = {
+                .image = image,
+                .name = arguments->name,
+                /* One that only lives until it is saved refers to its image. */
+                .lazy = arguments->temporary && !arguments->extract,
+        };
+
+        if (command_enter_subids(context, err) < 0)
+                return -1;
+        return command_create(context, &create_arguments, err);
+}
+
 static int make(const struct step_job *job, const struct command_context *context,
                 struct error *err)
 {
@@ -85,12 +110,8 @@ static int make(const struct step_job *job, const struct command_context *contex
         cancel_install();
         if (!uri)
                 return error_no_memory(err);
-        if (!step_image_is_file(arguments) && (arguments->load || !is_cached(uri))) {
-                const struct load_arguments load = { .uri = uri, .name = arguments->name };
-
-                return command_enter_subids(context, err) < 0 ? -1
-                                                              : command_load(context, &load, err);
-        }
+        if (!step_image_is_file(arguments) && (arguments->load || !is_cached(uri)))
+                return load(context, arguments, uri, err);
         if (!step_image_is_file(arguments) && command_run_import(context, &run, err) < 0)
                 return -1;
         if (!step_needs_container(arguments))
@@ -98,17 +119,7 @@ static int make(const struct step_job *job, const struct command_context *contex
         path = find_image(context, uri, err);
         if (!path)
                 return -1;
-        {
-                /* One that only lives until it is saved refers to its image. */
-                const struct create_arguments create = {
-                        .image = path,
-                        .name = arguments->name,
-                        .lazy = arguments->temporary && !arguments->extract,
-                };
-
-                return command_enter_subids(context, err) < 0 ? -1
-                                                              : command_create(context, &create, err);
-        }
+        return create(context, arguments, path, err);
 }
 
 /* For the holder: where and with which environment a task has to be. Then wait to be ended. */

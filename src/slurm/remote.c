@@ -528,8 +528,8 @@ int remote_task_init(spank_t spank)
                 return 0;
         if (join(spank, &err) == 0)
                 return 0;
-        /* Without a code, enroot has told the first task why. */
-        if (err.code)
+        /* Without a code, enroot has told the first task why. All lack the same directory. */
+        if (err.code && (err.code != ENOENT || is_first(spank)))
                 slurm_error("pyxis: %s", err.message);
         return -1;
 }

@@ -130,13 +130,15 @@ int step_read_environment(int fd, struct strlist *ret, struct error *err)
         if (fstat(fd, &st) < 0)
                 return error_errno(err, "environment");
         if (st.st_size < 0 || st.st_size > ENVIRONMENT_LIMIT)
-                return error_set(err, EFBIG, "environment: larger than %u bytes", ENVIRONMENT_LIMIT);
+                return error_set(err, EFBIG, "environment: larger than %u bytes",
+                                 ENVIRONMENT_LIMIT);
         text = malloc((size_t)st.st_size + 1);
         if (!text)
                 return error_no_memory(err);
         /* The tasks of a node read the same file at once: they share its position. */
         while (length < (size_t)st.st_size) {
-                ssize_t size = pread(fd, text + length, (size_t)st.st_size - length, (off_t)length);
+                size_t rest = (size_t)st.st_size - length;
+                ssize_t size = pread(fd, text + length, rest, (off_t)length);
 
                 if (size < 0 && errno != EINTR)
                         return error_errno(err, "environment");

@@ -43,7 +43,7 @@ struct step_message {
         char text[STEP_TEXT_SIZE];
         int fds[STEP_DESCRIPTORS]; /* the first fd_count; the receiver's own */
         size_t fd_count;
-        uint32_t namespaces; /* of STEP_ENTER: bit i says that namespace i of the entrance is there */
+        uint32_t namespaces; /* of STEP_ENTER: bit i for namespace i of the entrance */
         bool single_id;
 };
 

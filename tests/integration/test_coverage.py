@@ -167,9 +167,6 @@ COMPATIBILITY = {
     "Hooks: 50-slurm-pytorch": ("hooks: slurm pytorch",),
     "Hooks: 98-nvidia": ("gpu: the container asks and the host has the last word",
                          "gpu: nothing is asked for"),
-    "Hooks: 99-mellanox": ("devices: visible devices", "devices: unknown devices",
-                           "devices: a hook of the site replaces it",
-                           "unit/gpu/test_device_lists.c: test_infiniband"),
     "Hooks: files of that name": (
         "hooks: every row of the standard hooks can be replaced and runs in order",),
     "--conf: directives": ("conf: every row of batch settings",),
@@ -216,10 +213,7 @@ DEMANDS = {
                                 "fstab: flags of a source are kept"),
     "15 no other programs": ("start: a start makes no other process and runs no other program",),
     "16 GPUs": ("gpu: scenario 5 device cgroups are never written",
-                "gpu: the plan shows everything", "devices: devices of the command line",
-                "devices: qualified names in nvidia visible devices", "devices: doctor"),
-    "17 InfiniBand, AMD": ("devices: visible devices", "devices: the images variable counts and "
-                           "the hosts first", "devices: yaml and the order of directories"),
+                "gpu: the plan shows everything", "devices: a device of the command line"),
     "18 blocked namespaces": ("check: start explains it in the same words",
                               "check: the distribution decides about the mend"),
     "19 no orphans": ("start: nothing is left after a container is killed",

@@ -50,7 +50,8 @@ def setUpModule():
     cluster.up(module.parse([
         "up", cluster.directory, "--plugin", plugin(), "--bin", harness.world.bin,
         "--nodes", str(NODES),
-        "--setting", runtime_path()]))
+        "--setting", runtime_path(),
+        "--private", "/tmp"]))  # Slurm's PMIx puts files there that would be the same
 
 
 def tearDownModule():
@@ -119,7 +120,8 @@ class TestSrun(SlurmCase):
 
     def test_tasks_of_a_node_share_a_container_and_nodes_do_not(self):
         result = self.srun("-N3", "--ntasks=12", "--container-image=" + self.image(), "sh", "-c",
-                           "echo $SLURM_NODEID $SLURM_PROCID $(readlink /proc/self/ns/mnt) $(id -u)")
+                           "echo $SLURM_NODEID $SLURM_PROCID $(readlink /proc/self/ns/mnt) "
+                           "$(id -u)")
         lines = sorted(line.split() for line in result.out.splitlines())
         self.assertEqual(len(lines), 12, result)
         self.assertEqual({line[1] for line in lines}, {str(i) for i in range(12)})
@@ -320,8 +322,8 @@ class TestNames(SlurmCase):
         self.set_plugin("container_scope=job")
         image = "--container-image=" + self.image()
         result = self.slurm("salloc", "-N1", "sh", "-c",
-                            "srun %s --container-name=mine --container-writable touch /mark && enroot list && "
-                            "srun --container-name=mine ls /mark" % image)
+                            "srun %s --container-name=mine --container-writable touch /mark && "
+                            "enroot list && srun --container-name=mine ls /mark" % image)
         self.assertRegex(result.out, r"^pyxis_[0-9]+_mine\n/mark\n", self.logs(result))
         result = self.slurm("srun", "-N1", "--container-name=mine", "true")
         self.assertIn("does not exist", result.err)
@@ -342,7 +344,7 @@ class TestBatch(SlurmCase):
     def sbatch(self, text, *options):
         with open(self.user.work + "/script", "w") as script:
             script.write("#!/bin/sh\n" + text)
-        result = self.slurm("sbatch", "--wait", "--output=out", *options, "script")
+        result = self.slurm("sbatch", "--wait", "--output=out", "--error=err", *options, "script")
         with open(self.user.work + "/out") as file:
             return result, file.read()
 
@@ -390,6 +392,30 @@ class TestSharing(SlurmCase):
             self.assertEqual(result.out, "1\n" * 6)
             sent.append(plain.blobs_sent() - before)
         self.assertEqual(sent, [2, 0])  # configuration and layer, and then nothing
+
+
+class TestMpi(SlurmCase):
+    """What MPI libraries and PyTorch find each other by; each task has its own rank."""
+
+    def ranks(self, kind, script, **env):
+        result = self.srun("--mpi=" + kind, "-N2", "--ntasks=4",
+                           "--container-image=" + self.image(), "sh", "-c", script,
+                           env={"ENROOT_SLURM_PMI": "y", **env})
+        return sorted(result.out.splitlines())
+
+    def test_pmi2(self):
+        self.assertEqual(self.ranks("pmi2", "test -e /proc/self/fd/$PMI_FD && echo $PMI_RANK"),
+                         ["0", "1", "2", "3"])
+
+    def test_pmix(self):
+        self.assertEqual(
+            self.ranks("pmix", "test -n \"$(ls $PMIX_SERVER_TMPDIR)\" && echo $PMIX_RANK"),
+            ["0", "1", "2", "3"])
+
+    def test_pytorch(self):
+        found = self.ranks("none", "echo $RANK $LOCAL_RANK $WORLD_SIZE $MASTER_ADDR",
+                           PYTORCH_VERSION="2", ENROOT_SLURM_PYTORCH="y")
+        self.assertEqual([line.split()[0] for line in found], ["0", "1", "2", "3"])
 
 
 class TestSafety(SlurmCase):

@@ -1,0 +1,94 @@
+/*
+ * The state of a holder (step.c) and what its parts do to it. Private to commands/.
+ *
+ *      step_tell.c       what the tasks are told
+ *      step_container.c  which container it is, and its start
+ *      step_work.c       what children do
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "commands/commands.h"
+#include "commands/step_work.h"
+#include "runtime/runtime.h"
+#include "step/step.h"
+
+enum state {
+        STATE_NEW,
+        STATE_MAKING,  /* a child imports */
+        STATE_MADE,    /* waits for a task, whose environment the start needs */
+        STATE_STARTING,
+        STATE_READY,
+        STATE_FAILED,
+};
+
+struct holder {
+        const struct step_arguments *arguments;
+        char *const *environment; /* the job's */
+        enum state state;
+        int control_fd, signal_fd;
+
+        struct strlist lines;  /* for the first task: what it has not been told yet */
+        bool lines_are_errors; /* all of them */
+        int *answers;          /* of the tasks that wait */
+        size_t answer_count;
+        struct strlist task_environment; /* of the first task */
+
+        pid_t worker; /* 0: none */
+        enum step_work work;
+        int log_fd, result_fd; /* of the worker */
+
+        char *target; /* an image file or a container's name */
+        pid_t running; /* a process of the container, which runs already; 0: none */
+        bool made;     /* a temporary container is on the disk, or part of one */
+
+        struct runtime_entrance entrance;
+        int environment_fd; /* of the container's processes */
+        char *directory;    /* that they begin in */
+        unsigned int entered;
+};
+
+#define HOLDER_INIT(arguments_, environment_, control_)                                            \
+        {                                                                                          \
+                .arguments = (arguments_), .environment = (environment_),                          \
+                .control_fd = (control_), .signal_fd = -1, .log_fd = -1, .result_fd = -1,          \
+                .environment_fd = -1, .entrance = RUNTIME_ENTRANCE_INIT,                           \
+        }
+
+void holder_release(struct holder *holder);
+
+/* ---- step_tell.c ---- */
+
+/* Send a line to a task. Returns 0, or -1 when it cannot hear it. */
+int holder_send(int socket, enum step_kind kind, const char *line);
+
+/* Keep a line for the first task; without memory there is one less. */
+void holder_tell(struct holder *holder, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same for what the worker has printed, line by line, with something in front. */
+void holder_tell_log(struct holder *holder, const char *indent);
+
+/* Send what was kept to the first task that can hear it. */
+void holder_flush(struct holder *holder);
+
+/* There will be no container: keep the reason, and the worker's output if asked. */
+void holder_fail(struct holder *holder, const char *reason, bool with_log);
+
+/* ---- step_container.c ---- */
+
+/* Have a child do something. Returns 0, or -1 with *err. */
+int holder_begin_work(struct holder *holder, enum step_work work, struct error *err);
+
+/* Wait for a worker that has been told to end, or that has no reason not to. 0 for success. */
+int holder_await_worker(struct holder *holder);
+
+/* Begin what can be done before a task is there. Returns 0, or -1 with *err. */
+int holder_begin(struct holder *holder, struct error *err);
+
+/* Begin the start, now that the container is made and a task is there. 0, or -1 with *err. */
+int holder_begin_start(struct holder *holder, struct error *err);
+
+/* Take hold of the container that a process is in. Returns 0, or -1 with *err. */
+int holder_enter(struct holder *holder, pid_t pid, bool has_result, struct error *err);

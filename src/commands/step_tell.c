@@ -1,0 +1,99 @@
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands/step_holder.h"
+#include "util/io.h"
+
+#define LOG_LIMIT (1u << 20) /* bytes of a worker's output that are told */
+
+void holder_release(struct holder *holder)
+{
+        int *fds[] = { &holder->control_fd, &holder->signal_fd, &holder->log_fd, &holder->result_fd,
+                       &holder->environment_fd };
+
+        for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+                if (*fds[i] >= 0)
+                        (void)close(TAKE_FD(*fds[i]));
+        for (size_t i = 0; i < holder->answer_count; i++)
+                (void)close(holder->answers[i]);
+        free(holder->answers);
+        free(holder->target);
+        free(holder->directory);
+        strlist_release(&holder->lines);
+        strlist_release(&holder->task_environment);
+        runtime_entrance_release(&holder->entrance);
+}
+
+/* ---- what the tasks are told ---- */
+
+int holder_send(int socket, enum step_kind kind, const char *line)
+{
+        struct step_message message = { .kind = kind };
+        struct error ignored = ERROR_INIT;
+
+        (void)snprintf(message.text, sizeof(message.text), "%s", line);
+        return step_send(socket, &message, &ignored);
+}
+
+static void forget_task(struct holder *holder, size_t i)
+{
+        (void)close(holder->answers[i]);
+        holder->answer_count--;
+        memmove(holder->answers + i, holder->answers + i + 1,
+                (holder->answer_count - i) * sizeof(*holder->answers));
+}
+
+/* Tell the first task that can hear it. */
+void holder_flush(struct holder *holder)
+{
+        while (holder->lines.count > 0 && holder->answer_count > 0) {
+                enum step_kind kind = holder->lines_are_errors ? STEP_ERROR : STEP_INFO;
+
+                if (holder_send(holder->answers[0], kind, holder->lines.items[0]) < 0)
+                        forget_task(holder, 0);
+                else
+                        strlist_remove(&holder->lines, 0);
+        }
+}
+
+void holder_tell(struct holder *holder, const char *fmt, ...)
+{
+        char *line = NULL;
+        va_list args;
+
+        va_start(args, fmt);
+        if (vasprintf(&line, fmt, args) >= 0)
+                (void)strlist_append_owned(&holder->lines, line);
+        va_end(args);
+}
+
+/* What the worker has printed, line by line, with something in front. */
+void holder_tell_log(struct holder *holder, const char *indent)
+{
+        auto_strbuf struct strbuf text = STRBUF_INIT;
+        struct error ignored = ERROR_INIT;
+        char *rest, *line;
+
+        if (holder->log_fd < 0 || lseek(holder->log_fd, 0, SEEK_SET) < 0)
+                return;
+        (void)io_read_fd(holder->log_fd, "log", LOG_LIMIT, &text, &ignored);
+        rest = text.data;
+        while ((line = strsep(&rest, "\n")) != NULL)
+                if (*line)
+                        holder_tell(holder, "%s%s", indent, line);
+}
+
+void holder_fail(struct holder *holder, const char *reason, bool with_log)
+{
+        holder->state = STATE_FAILED;
+        /* What was still to be told is of no interest any more. */
+        strlist_release(&holder->lines);
+        holder->lines_are_errors = true;
+        holder_tell(holder, "%s", reason);
+        if (!with_log)
+                return;
+        holder_tell(holder, "printing enroot log file:");
+        holder_tell_log(holder, "    ");
+}
