@@ -58,7 +58,7 @@ def bars(title, groups):
 
     A bar far beyond the others is cut, which its end shows; its label has the value.
     """
-    left, right, step = 300, WIDTH - 110, 24
+    left, right, step = 300, WIDTH - 120, 24
     parts, y = [], 52
     for heading, rows in groups:
         most = scale_of([value for _, value, _, kind in rows if kind == "ours"],
