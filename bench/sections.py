@@ -18,7 +18,7 @@ def facts(bench, name):
     """Note how large an image is, and return its words for a title."""
     layers = manifest(bench.layout(name))["layers"]
     known = {"layers": len(layers), "mib": sum(layer["size"] for layer in layers) / 2 ** 20}
-    bench.results["facts"][name] = known
+    bench.results["facts"].setdefault(name, {}).update(known)
     return "%s image (%d layer%s, %.0f MiB compressed)" % (
         name, known["layers"], "s" if known["layers"] > 1 else "", known["mib"])
 
