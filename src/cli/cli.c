@@ -8,6 +8,7 @@
 #include "cli/ending.h"
 #include "cli/helper.h"
 #include "cli/messages.h"
+#include "cli/oci.h"
 #include "cli/options.h"
 #include "cli/verb.h"
 #include "util/cancel.h"
@@ -96,7 +97,7 @@ static int run_verb(const struct verb *verb, char **words, char **environment)
         return result < 0 ? 1 : result;
 }
 
-static int parse_and_run(const struct verb *verb, int argc, char **argv, char **environment)
+int verb_main(const struct verb *verb, int argc, char **argv, char **environment)
 {
         struct error err = ERROR_INIT;
         int rest = 0, words, result = option_table_parse(verb->options, argc, argv, &rest, &err);
@@ -155,7 +156,11 @@ int cli_main(int argc, char **argv, char **environment)
 
         if (helper)
                 return helper_main(helper, argc, argv, environment);
+        if (oci_is_program(argc > 0 ? argv[0] : NULL))
+                return oci_main(argc, argv, environment);
+        if (argc > 1 && strcmp(argv[1], "oci") == 0)
+                return oci_main(argc - 1, argv + 1, environment);
         if (verb)
-                return parse_and_run(verb, argc - 1 - count, argv + 1 + count, environment);
+                return verb_main(verb, argc - 1 - count, argv + 1 + count, environment);
         return without_verb(argc, argv);
 }

@@ -10,6 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "util/json_writer.h"
+#include "util/strbuf.h"
+
 #define REFRESH_NANOSECONDS 100000000L
 
 static struct {
@@ -44,14 +47,62 @@ static void print(const char *level, const char *colour, const char *text)
         (void)pthread_mutex_unlock(&terminal.lock);
 }
 
+/* ---- the log ---- */
+
+static struct {
+        FILE *file; /* NULL: none */
+        bool json;
+} message_log;
+
+int messages_log_to(const char *path, bool json, struct error *err)
+{
+        message_log.json = json;
+        message_log.file = fopen(path, "ae");
+        return message_log.file ? 0 : error_errno(err, "--log %s", path);
+}
+
+/* In the form of runc, which those who read it know: a value a line, with msg and level. */
+static void append_to_log(const char *level, const char *text)
+{
+        auto_strbuf struct strbuf line = STRBUF_INIT;
+        struct json_writer writer = { .text = &line };
+        char now[32] = "";
+        time_t seconds = time(NULL);
+        struct tm utc;
+
+        if (gmtime_r(&seconds, &utc))
+                (void)strftime(now, sizeof(now), "%Y-%m-%dT%H:%M:%SZ", &utc);
+        if (message_log.json) {
+                json_write_object(&writer, NULL);
+                json_write_text(&writer, "level", level);
+                json_write_text(&writer, "msg", text);
+                json_write_text(&writer, "time", now);
+                json_write_end(&writer);
+                /* Newlines of texts are escaped: these are of the layout. */
+                for (char *c = line.data; c && c < line.data + line.length - 1; c++)
+                        *c = *c == '\n' ? ' ' : *c;
+        } else {
+                (void)strbuf_printf(&line, "%s %s: %s\n", now, level, text);
+        }
+        if (!line.failed)
+                (void)fputs(line.data, message_log.file);
+        (void)fflush(message_log.file);
+}
+
 void message_error(const char *text)
 {
+        if (message_log.file)
+                append_to_log("error", text);
         print("ERROR", "31", text);
 }
 
 void message_warn(const char *text)
 {
-        print("WARN", "33", text);
+        /* Podman takes a log in JSON for one value, the error. */
+        if (!message_log.file)
+                print("WARN", "33", text);
+        else if (!message_log.json)
+                append_to_log("warning", text);
 }
 
 static void print_report(struct report *report, enum report_level level, const char *text)

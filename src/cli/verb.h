@@ -63,6 +63,16 @@ extern const struct verb verb_batch,
         verb_inspect,
         verb_list,
         verb_load,
+        verb_oci_bundle,
+        verb_oci_create,
+        verb_oci_delete,
+        verb_oci_exec,
+        verb_oci_features,
+        verb_oci_kill,
+        verb_oci_list,
+        verb_oci_run,
+        verb_oci_start,
+        verb_oci_state,
         verb_remove,
         verb_run,
         verb_start,
@@ -70,6 +80,9 @@ extern const struct verb verb_batch,
 
 extern const struct verb *const verbs[];
 extern const size_t verb_count;
+
+/* Parse the words after a verb's name and run it. Returns the exit status of the program. */
+int verb_main(const struct verb *verb, int argc, char **argv, char **environment);
 
 /*
  * The verb that a command line begins with, whose name is one word ("start") or two

@@ -377,3 +377,21 @@ int command_step(const struct step_arguments *arguments, int control, char *cons
  */
 int command_step_clean(const struct command_context *context, const char *job, bool named,
                        struct error *err);
+
+/* ---- OCI bundles (oci/) ---- */
+
+/* Print what a container is doing, all of them, and what the runtime can do. */
+int command_oci_state(const char *root, const char *id, FILE *out, struct error *err);
+int command_oci_list(const char *root, enum list_format format, FILE *out, struct error *err);
+int command_oci_features(FILE *out, struct error *err);
+
+struct oci_bundle_arguments {
+        const char *image;            /* path of an image file */
+        const char *directory;        /* which must not be there, or be empty */
+        const struct strlist *mounts; /* --mount words */
+        const struct strlist *env;    /* --env words */
+};
+
+/* Make a bundle: rootfs and config.json as the image's record has it. */
+int command_oci_bundle(const struct command_context *context,
+                       const struct oci_bundle_arguments *arguments, struct error *err);

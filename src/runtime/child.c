@@ -202,7 +202,7 @@ static int start_listener(struct stand_in *stand_in, struct error *err)
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent ||
             prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_SET_NAME, LISTENER_NAME) < 0)
                 _exit(EXIT_FAILURE);
-        descriptors_close_all_but(NULL, 0);
+        runtime_close_descriptors(NULL, 0);
         listen_to_keys(parent);
 }
 
@@ -272,7 +272,7 @@ int child_watch(struct stand_in *stand_in)
 
         /* Nobody inside gets at the host's files through us (ptrace(2), access mode checking). */
         (void)prctl(PR_SET_DUMPABLE, 0);
-        descriptors_close_all_but(keep, ARRAY_SIZE(keep));
+        runtime_close_descriptors(keep, ARRAY_SIZE(keep));
         if (stand_in->listener > 0) {
                 (void)setpgid(stand_in->child,
                               stand_in->child); /* as it does itself: who is first? */

@@ -65,13 +65,6 @@ int namespace_enter_user(struct container *container, struct error *err);
 
 /* ---- namespace.c ---- */
 
-/*
- * Enter new namespaces: those of CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWIPC and CLONE_NEWUTS
- * in the flags. Nothing propagates from a mount namespace to the host, and a network
- * namespace has its loopback interface up.
- */
-int namespace_enter(int namespaces, bool user_namespace, struct error *err);
-
 /* A new mount namespace, and the others that the configuration asks for. */
 int namespace_enter_others(const struct container *container, struct error *err);
 
@@ -203,11 +196,6 @@ int prepare_last_known_pass(const struct container *container);
 
 /* The hooks' look at the container. */
 struct hook_context prepare_hooks(struct container *container);
-
-/* ---- descriptors.c: what is open must not reach another program ---- */
-
-/* Close everything but the standard descriptors and those of the list, which is sorted. */
-void descriptors_close_all_but(int *keep, size_t count);
 
 /* ---- seccomp.c and privileges.c ---- */
 

@@ -34,7 +34,7 @@ static void close_between(int first, int last)
                 (void)close(fd);
 }
 
-void descriptors_close_all_but(int *keep, size_t count)
+void runtime_close_descriptors(int *keep, size_t count)
 {
         int first = STDERR_FILENO + 1;
 

@@ -117,7 +117,7 @@ static int serve(struct image_server *server, const struct identity *identity, i
             privileges_drop_all(&err) < 0)
                 return EXIT_FAILURE;
         /* Somebody may be waiting for the end of a pipe that the container was given. */
-        descriptors_close_all_but(keep, ARRAY_SIZE(keep));
+        runtime_close_descriptors(keep, ARRAY_SIZE(keep));
         if (apart && send(control_fd, &byte, sizeof(byte), MSG_NOSIGNAL) != sizeof(byte))
                 return EXIT_FAILURE;
         if (recv(control_fd, &byte, sizeof(byte), 0) != sizeof(byte))

@@ -47,6 +47,12 @@ int join_target_compare(const struct join_target *target, int wanted, int *ret_o
 int join_target_enter(const struct join_target *target, int namespaces, bool root, int *ret_status,
                       struct error *err);
 
+/*
+ * Enter namespaces of it, the user namespace first. That of process ids is for children.
+ * Returns 0, or -1 with *err.
+ */
+int join_target_setns(const struct join_target *target, int namespaces, struct error *err);
+
 /* The namespaces of a container. */
 #define JOIN_ALL                                                                                   \
         (CLONE_NEWUSER | CLONE_NEWCGROUP | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |             \

@@ -152,7 +152,7 @@ static int enter_one(const struct join_target *target, size_t i, struct error *e
         return 0;
 }
 
-static int enter_now(const struct join_target *target, int flags, struct error *err)
+int join_target_setns(const struct join_target *target, int flags, struct error *err)
 {
         if (flags == 0)
                 return 0;
@@ -185,7 +185,7 @@ int join_target_enter(const struct join_target *target, int flags, bool root, in
         int before = flags & CLONE_NEWPID ? flags & (CLONE_NEWUSER | CLONE_NEWPID) : flags;
         int result;
 
-        if (enter_now(target, before, err) < 0 || (root && become_root(err) < 0))
+        if (join_target_setns(target, before, err) < 0 || (root && become_root(err) < 0))
                 return -1;
         if (!(flags & CLONE_NEWPID))
                 return 0;
@@ -193,5 +193,5 @@ int join_target_enter(const struct join_target *target, int flags, bool root, in
         result = child_continue(ret_status, err);
         if (result != 0)
                 return result;
-        return enter_now(target, flags & ~before, err);
+        return join_target_setns(target, flags & ~before, err);
 }

@@ -365,7 +365,7 @@ static int close_descriptors(int rc_fd, struct error *err)
 
         if (rc_fd >= 0 && (rc_fd == RC_FD ? fcntl(rc_fd, F_SETFD, 0) : dup2(rc_fd, RC_FD)) < 0)
                 return error_errno(err, "cannot pass the --rc script on");
-        descriptors_close_all_but(keep, rc_fd >= 0 ? 1 : 0);
+        runtime_close_descriptors(keep, rc_fd >= 0 ? 1 : 0);
         return 0;
 }
 

@@ -44,7 +44,7 @@ static int bring_loopback_up(struct error *err)
         return 0;
 }
 
-int namespace_enter(int namespaces, bool user_namespace, struct error *err)
+int runtime_enter_namespaces(int namespaces, bool user_namespace, struct error *err)
 {
         if (namespaces & CLONE_NEWNS && enter_mount(user_namespace, err) < 0)
                 return -1;
@@ -61,7 +61,7 @@ int namespace_enter_others(const struct container *container, struct error *err)
 {
         const struct config *config = container->config;
 
-        return namespace_enter(CLONE_NEWNS | (config->unshare_net ? CLONE_NEWNET : 0) |
+        return runtime_enter_namespaces(CLONE_NEWNS | (config->unshare_net ? CLONE_NEWNET : 0) |
                                        (config->unshare_ipc ? CLONE_NEWIPC : 0) |
                                        (config->unshare_uts ? CLONE_NEWUTS : 0),
                                container->user_namespace, err);

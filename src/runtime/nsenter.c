@@ -33,7 +33,7 @@ static int create(const struct runtime_nsenter *nsenter, struct container *conta
                 if (result != 0)
                         return result;
         }
-        return namespace_enter(nsenter->namespaces, container->user_namespace, err);
+        return runtime_enter_namespaces(nsenter->namespaces, container->user_namespace, err);
 }
 
 static int join(const struct runtime_nsenter *nsenter, struct container *container, int *ret_status,

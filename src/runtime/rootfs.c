@@ -48,19 +48,25 @@ int rootfs_make_read_only(const struct container *container, struct error *err)
         return mount_plan_apply(&plan, &container->root, 0, 0, container->report, err);
 }
 
-int rootfs_pivot(const struct container *container, struct error *err)
+int runtime_pivot(int root_fd, const char *name, bool user_namespace, struct error *err)
 {
         /*
          * pivot_root(2), "pivot_root(".", ".")": the old root ends up on top of
          * the new one, where the current directory still is, so that no directory
          * is needed to put it.
          */
-        if (fchdir(container->root.fd) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
-                return error_errno(err, "cannot switch to the root %s", container->root.path);
+        if (fchdir(root_fd) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
+                return error_errno(err, "cannot switch to the root %s", name);
         /* Outside of a user namespace, mounts below may be the host's, and would go there, too. */
-        if (!container->user_namespace && mount(NULL, ".", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+        if (!user_namespace && mount(NULL, ".", NULL, MS_REC | MS_SLAVE, NULL) < 0)
                 return error_errno(err, "cannot detach the mounts from the host");
         if (umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
                 return error_errno(err, "cannot let go of the host's root");
         return 0;
+}
+
+int rootfs_pivot(const struct container *container, struct error *err)
+{
+        return runtime_pivot(container->root.fd, container->root.path, container->user_namespace,
+                             err);
 }

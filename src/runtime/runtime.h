@@ -14,6 +14,8 @@
 
 #include "config/config.h"
 #include "mount/mount.h"
+#include "runtime/id_map.h"
+#include "runtime/join.h"
 #include "util/error.h"
 #include "util/report.h"
 #include "util/strbuf.h"
@@ -253,3 +255,32 @@ void runtime_processes_release(struct runtime_processes *processes);
  */
 int runtime_switch_root(const struct runtime_start *start, const struct strlist *environment,
                         const struct config *config, struct report *report, struct error *err);
+
+/* ---- parts of a start, for oci/, where a configuration says what is done ---- */
+
+/*
+ * Enter new namespaces: those of CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWIPC and CLONE_NEWUTS
+ * in the flags. Nothing propagates from a mount namespace to the host, and a network
+ * namespace has its loopback interface up.
+ */
+int runtime_enter_namespaces(int namespaces, bool user_namespace, struct error *err);
+
+/*
+ * Enter a new user namespace with these maps, which newuidmap and newgidmap write where
+ * they are more than the user's own ids. path: a list of directories to look for them in.
+ */
+int runtime_enter_user(const struct id_map *uids, const struct id_map *gids, const char *path,
+                       struct error *err);
+
+/*
+ * The maps of the user's subordinate ids, for root inside. Returns 0, or -1 with *err
+ * (ENOENT) that says what the host lacks.
+ */
+int runtime_read_subids(struct id_map *uids, struct id_map *gids, const char *path,
+                        struct error *err);
+
+/* Make a mount point the root directory and let go of the old one. name is for messages. */
+int runtime_pivot(int root_fd, const char *name, bool user_namespace, struct error *err);
+
+/* Close everything but the standard descriptors and those of the list, which is sorted. */
+void runtime_close_descriptors(int *keep, size_t count);

@@ -52,12 +52,12 @@ void identity_init(struct container *container)
 
 /* ---- one id ---- */
 
-static int enter_with_one_id(const struct identity *identity, struct error *err)
+static int enter_with_one_id(uid_t uid, gid_t gid, struct error *err)
 {
         char uid_map[64], gid_map[64];
 
-        (void)snprintf(uid_map, sizeof(uid_map), "%u %u 1", identity->uid, identity->uid_outside);
-        (void)snprintf(gid_map, sizeof(gid_map), "%u %u 1", identity->gid, identity->gid_outside);
+        (void)snprintf(uid_map, sizeof(uid_map), "%u %u 1", uid, geteuid());
+        (void)snprintf(gid_map, sizeof(gid_map), "%u %u 1", gid, getegid());
         if (unshare(CLONE_NEWUSER) < 0) {
                 error_errno(err, "cannot create a user namespace");
                 return host_explain(HOST_USER_NAMESPACE, err);
@@ -104,8 +104,8 @@ static int explain_no_subids(const char *name, const char *uids, const char *gid
         return error_append(err, "; newuidmap is missing, too: %s", mend);
 }
 
-/* The maps for root inside. */
-static int read_maps(struct id_map *uids, struct id_map *gids, const char *path, struct error *err)
+int runtime_read_subids(struct id_map *uids, struct id_map *gids, const char *path,
+                        struct error *err)
 {
         auto_strbuf struct strbuf uid_text = STRBUF_INIT, gid_text = STRBUF_INIT;
         uid_t uid = geteuid();
@@ -138,6 +138,20 @@ static int enter_with_maps(const struct id_map *uids, const struct id_map *gids,
         return newidmap_finish(&tools, err);
 }
 
+/* Whether a map is one of nothing but that id. */
+static bool is_one_id(const struct id_map *map, uint32_t own)
+{
+        return map->count == 1 && map->ranges[0].count == 1 && map->ranges[0].outside == own;
+}
+
+int runtime_enter_user(const struct id_map *uids, const struct id_map *gids, const char *path,
+                       struct error *err)
+{
+        if (is_one_id(uids, geteuid()) && is_one_id(gids, getegid()))
+                return enter_with_one_id(uids->ranges[0].inside, gids->ranges[0].inside, err);
+        return enter_with_maps(uids, gids, path, err);
+}
+
 static const char *search_path(const struct config *config)
 {
         return env_get(&config->environment, "PATH");
@@ -148,7 +162,7 @@ int identity_read_subids(const struct container *container, struct id_map *uids,
 {
         const struct identity *identity = &container->identity;
 
-        if (read_maps(uids, gids, search_path(container->config), err) < 0)
+        if (runtime_read_subids(uids, gids, search_path(container->config), err) < 0)
                 return error_prefix(err, "--subids");
         if (identity->uid != 0) {
                 id_map_keep_own(uids, identity->uid);
@@ -172,7 +186,7 @@ int namespace_enter_user(struct container *container, struct error *err)
 {
         if (container->subids)
                 return enter_with_subids(container, err);
-        return enter_with_one_id(&container->identity, err);
+        return enter_with_one_id(container->identity.uid, container->identity.gid, err);
 }
 
 /* ---- for trees whose files keep their owners ---- */
@@ -187,7 +201,7 @@ int runtime_enter_subids(const struct config *config, struct error *err)
         const char *path = search_path(config);
         struct id_map uids, gids;
 
-        if (read_maps(&uids, &gids, path, err) < 0)
+        if (runtime_read_subids(&uids, &gids, path, err) < 0)
                 return -1;
         return enter_with_maps(&uids, &gids, path, err);
 }

@@ -53,14 +53,15 @@ static int check_shape(const char *text, size_t length, struct error *err)
         return 0;
 }
 
-static struct json_node *parse(const char *text, size_t length, json_type type, struct error *err)
+static struct json_node *parse(const char *text, size_t length, json_type type, size_t flags,
+                               struct error *err)
 {
         json_error_t why;
         json_t *root;
 
         if (check_shape(text, length, err) < 0)
                 return NULL;
-        root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &why);
+        root = json_loadb(text, length, JSON_REJECT_DUPLICATES | flags, &why);
         if (!root) {
                 if (json_error_code(&why) == json_error_out_of_memory)
                         error_no_memory(err);
@@ -81,12 +82,17 @@ static struct json_node *parse(const char *text, size_t length, json_type type, 
 
 struct json_node *json_node_parse(const char *text, size_t length, struct error *err)
 {
-        return parse(text, length, JSON_OBJECT, err);
+        return parse(text, length, JSON_OBJECT, 0, err);
+}
+
+struct json_node *json_node_parse_wide(const char *text, size_t length, struct error *err)
+{
+        return parse(text, length, JSON_OBJECT, JSON_DECODE_INT_AS_REAL, err);
 }
 
 struct json_node *json_node_parse_array(const char *text, size_t length, struct error *err)
 {
-        return parse(text, length, JSON_ARRAY, err);
+        return parse(text, length, JSON_ARRAY, 0, err);
 }
 
 void json_node_free(struct json_node *root)
@@ -154,6 +160,31 @@ bool json_node_integer(const struct json_node *object, const char *key, int64_t 
         if (!json_is_integer(value))
                 return false;
         *ret = json_integer_value(value);
+        return true;
+}
+
+const struct json_node *json_node_any(const struct json_node *object, const char *key)
+{
+        return node_of(member(object, key));
+}
+
+bool json_node_number(const struct json_node *node, double *ret)
+{
+        const json_t *value = value_of(node);
+
+        if (!json_is_number(value))
+                return false;
+        *ret = json_number_value(value);
+        return true;
+}
+
+bool json_node_bool(const struct json_node *node, bool *ret)
+{
+        const json_t *value = value_of(node);
+
+        if (!json_is_boolean(value))
+                return false;
+        *ret = json_is_true(value);
         return true;
 }
 

@@ -31,6 +31,12 @@ enum json_node_kind {
 /* The root object (or array) of a document, or NULL with *err (EBADMSG). */
 struct json_node *json_node_parse(const char *text, size_t length, struct error *err);
 struct json_node *json_node_parse_array(const char *text, size_t length, struct error *err);
+
+/*
+ * The same for documents whose integers may take 64 bits without a sign: all numbers are
+ * read with json_node_number, as json_node_integer finds none.
+ */
+struct json_node *json_node_parse_wide(const char *text, size_t length, struct error *err);
 void json_node_free(struct json_node *root);
 
 static inline void cleanup_json_node(struct json_node **root)
@@ -58,6 +64,11 @@ int json_node_text(const struct json_node *object, const char *key, const char *
 
 /* The value of an integer member; false when it is missing or not an integer. */
 bool json_node_integer(const struct json_node *object, const char *key, int64_t *ret);
+
+/* A member of any kind, or NULL; and what a number or a truth value is, false for another kind. */
+const struct json_node *json_node_any(const struct json_node *object, const char *key);
+bool json_node_number(const struct json_node *node, double *ret);
+bool json_node_bool(const struct json_node *node, bool *ret);
 
 /* The text of a string; NULL for any other kind. */
 const char *json_node_string(const struct json_node *node);

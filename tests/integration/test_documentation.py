@@ -47,6 +47,8 @@ class TestManPages(harness.Case):
         for verb in self.verbs():
             options = options_of_help(self.enroot(*verb.split(), "--help").out)
             expected.setdefault(verb.split()[0], set()).update(options)
+        for group in {verb.split()[0] for verb in self.verbs() if " " in verb}:
+            expected[group] |= options_of_help(self.enroot(group, "--help").out)
         for command, options in expected.items():
             page = "%s/enroot-%s.1" % (PAGES, command)
             with self.subTest(command):

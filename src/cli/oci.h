@@ -1,0 +1,28 @@
+/*
+ * "enroot oci [options] COMMAND …", with the command line of runc, so that whatever calls
+ * that can call this; "enroot-oci" is the same for who gives a runtime's path only. The
+ * options before the command are here, each command is a verb ("oci create").
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "commands/commands.h"
+
+/* What stands before the command. */
+extern struct oci_options {
+        const char *root, *log, *log_format, *criu, *cgroup_manager, *rootless;
+        bool debug, systemd_cgroup, version;
+} oci_options;
+
+/* Whether the program was called as "enroot-oci". */
+bool oci_is_program(const char *program);
+
+/* argv[0] is the program or the word "oci". Returns the exit status. */
+int oci_main(int argc, char **argv, char **environment);
+
+/* Where containers are: --root, or below the runtime directory. malloc'd, or NULL with *err. */
+char *oci_root(const struct config *config, struct error *err);
+
+/* A number of descriptors, NULL for none. Returns 0, or -1 with *err. */
+int oci_parse_count(const char *option, const char *text, int *ret, struct error *err);

@@ -1,0 +1,46 @@
+#include <errno.h>
+#include <string.h>
+
+#include "cli/oci.h"
+#include "cli/verb.h"
+#include "util/cleanup.h"
+
+static struct {
+        const char *format;
+        bool quiet;
+} values;
+
+static const struct option options[] = {
+        { 'f', "format", "FORMAT", "table or json", OPTION_TEXT, &values.format },
+        { 'q', "quiet", NULL, "Show nothing but their names", OPTION_FLAG, &values.quiet },
+        HELP_OPTION,
+        END_OPTION,
+};
+
+static int run(const struct command_context *context, char **words, struct error *err)
+{
+        auto_free char *root = oci_root(context->config, err);
+        const char *format = values.format ? values.format : "table";
+        bool json = strcmp(format, "json") == 0;
+
+        (void)words;
+        if (!root)
+                return -1;
+        if (!json && strcmp(format, "table") != 0)
+                return error_set(err, EINVAL, "--format %s: table and json are known", format);
+        return command_oci_list(root,
+                                values.quiet ? LIST_NAMES
+                                : json       ? LIST_JSON
+                                             : LIST_FANCY,
+                                stdout, err);
+}
+
+const struct verb verb_oci_list = {
+        .name = "oci list",
+        .words = "",
+        .summary = "List the containers.",
+        .options = options,
+        .least = 0,
+        .most = 0,
+        .run = run,
+};

@@ -1,0 +1,25 @@
+#include "cli/oci.h"
+#include "cli/verb.h"
+#include "util/cleanup.h"
+
+static const struct option options[] = {
+        HELP_OPTION,
+        END_OPTION,
+};
+
+static int run(const struct command_context *context, char **words, struct error *err)
+{
+        auto_free char *root = oci_root(context->config, err);
+
+        return root ? command_oci_state(root, words[0], stdout, err) : -1;
+}
+
+const struct verb verb_oci_state = {
+        .name = "oci state",
+        .words = "ID",
+        .summary = "Show the state of a container as JSON.",
+        .options = options,
+        .least = 1,
+        .most = 1,
+        .run = run,
+};
