@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "check/devices.h"
 #include "check/probe.h"
+#include "gpu/gpu.h"
 #include "util/cleanup.h"
 
 #define NVIDIA_VENDOR  "0x10de"
@@ -56,7 +56,7 @@ int probe_nvidia_driver(const struct probe_context *context, const struct probe 
                                "as root, install the NVIDIA driver and run \"modprobe nvidia\"");
                 return error_set(err, ENODEV, "no NVIDIA driver, but an NVIDIA GPU");
         }
-        if (!nvidia_version_parse(strbuf_text(&text), version, sizeof(version)))
+        if (!gpu_nvidia_version_parse(strbuf_text(&text), version, sizeof(version)))
                 return error_set(err, EBADMSG, NVIDIA_VERSION " names no version");
         answer->module = probe_module_loaded(context, "nvidia");
         return probe_found(answer, "%s", version);
@@ -104,7 +104,7 @@ int probe_nvidia_library(const struct probe_context *context, const struct probe
                        "as root, install the driver's libraries and run \"ldconfig\"");
         if (probe_read(context, "/etc/ld.so.cache", &cache, err) < 0)
                 return -1;
-        path = ld_cache_find(strbuf_text(&cache), cache.length, probe->subject);
+        path = gpu_ld_cache_find(strbuf_text(&cache), cache.length, probe->subject);
         if (!path)
                 return error_set(err, ENOENT, "%s is not in ld.so.cache", probe->subject);
         if (!probe_exists(context, path))

@@ -36,13 +36,14 @@ char *nvidia_path(const char *root, const char *fmt, ...)
 bool nvidia_pci_parse(const char *text, struct nvidia_pci *ret)
 {
         struct nvidia_pci pci = { .domain = 0 };
-        char rest;
+        size_t length = strlen(text);
+        const char *colon = strchr(text, ':');
+        const char *rest = colon && strchr(colon + 1, ':') ? colon + 1 : text;
+        char end;
 
-        if (strspn(text, "0123456789abcdefABCDEF:.") != strlen(text) || strlen(text) > 16)
-                return false;
-        if (sscanf(text, "%x:%x:%x.%x%c", &pci.domain, &pci.bus, &pci.device, &pci.function,
-                   &rest) != 4 &&
-            sscanf(text, "%x:%x.%x%c", &pci.bus, &pci.device, &pci.function, &rest) != 3)
+        if (length > 16 || strspn(text, "0123456789abcdefABCDEF:.") != length ||
+            (rest != text && sscanf(text, "%x", &pci.domain) != 1) ||
+            sscanf(rest, "%x:%x.%x%c", &pci.bus, &pci.device, &pci.function, &end) != 3)
                 return false;
         if (pci.bus > 0xff || pci.device > 0x1f || pci.function > 7)
                 return false;

@@ -69,7 +69,14 @@ static int add_partition(struct nvidia *nvidia, int gpu_minor, unsigned int inst
         return add_access(nvidia, dir, err);
 }
 
-/* Numbers of the directories "giN" or "ciN" in a directory; their count. */
+static int compare_numbers(const void *a, const void *b)
+{
+        unsigned int first = *(const unsigned int *)a, second = *(const unsigned int *)b;
+
+        return first < second ? -1 : first > second;
+}
+
+/* Numbers of the directories "giN" or "ciN" in a directory, sorted; their count. */
 static size_t list_numbers(const char *dir, const char *prefix, unsigned int *ret, size_t limit)
 {
         auto_closedir DIR *stream = opendir(dir);
@@ -81,6 +88,7 @@ static size_t list_numbers(const char *dir, const char *prefix, unsigned int *re
                     isdigit((unsigned char)entry->d_name[strlen(prefix)]))
                         ret[count++] =
                                 (unsigned int)strtoul(entry->d_name + strlen(prefix), NULL, 10);
+        qsort(ret, count, sizeof(*ret), compare_numbers);
         return count;
 }
 

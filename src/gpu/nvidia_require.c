@@ -126,7 +126,9 @@ static int add_names(const struct strlist *environment, struct strlist *names)
 /* What an image of old stands for: "cuda>=X.Y". */
 static int check_legacy(struct nvidia *nvidia, const char *version, struct error *err)
 {
-        auto_free char *text = nvidia_path("cuda>=", "%s", version);
+        size_t major = strcspn(version, ".");
+        size_t minor = version[major] ? 1 + strcspn(version + major + 1, ".") : 0;
+        auto_free char *text = nvidia_path("cuda>=", "%.*s", (int)(major + minor), version);
 
         return text ? check_all(nvidia, "CUDA_VERSION", text, err) : error_no_memory(err);
 }

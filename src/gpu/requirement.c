@@ -246,7 +246,7 @@ int requirement_evaluate(const char *text, const struct requirement_facts *facts
                 if (evaluate_alternative(text, length, facts, &result, why, err) < 0)
                         return -1;
                 if (result == REQUIREMENT_MET) {
-                        *ret = result;
+                        condition[0] = '\0';
                         return 0;
                 }
                 unknown |= result == REQUIREMENT_UNKNOWN;

@@ -12,7 +12,6 @@
 
 #include <cmocka.h>
 
-#include "check/devices.h"
 #include "check/probe.h"
 #include "fake_root.h"
 #include "util/cleanup.h"
@@ -208,46 +207,6 @@ static void test_kernel_configuration_missing_or_damaged(void **state)
         kernel_config_release(&config);
 }
 
-static void test_nvidia_version(void **state)
-{
-        static const struct {
-                const char *text, *version;
-        } cases[] = {
-                { "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.129.03  Thu Oct 19\n"
-                  "GCC version:  gcc version 12.2.0",
-                  "535.129.03" },
-                { "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  560.35.03  Release",
-                  "560.35.03" },
-                { "NVRM version: NVIDIA UNIX x86_64\nGCC version:  12.2.0", NULL },
-                { "1 2 a3.4", NULL },
-                { "", NULL },
-        };
-
-        (void)state;
-        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-                char version[16] = "";
-
-                assert_int_equal(nvidia_version_parse(cases[i].text, version, sizeof(version)),
-                                 cases[i].version != NULL);
-                if (cases[i].version)
-                        assert_string_equal(version, cases[i].version);
-        }
-}
-
-static void test_ld_cache(void **state)
-{
-        static const char cache[] = "glibc-ld.so.cache1.1\0\1\2libcuda.so.1x\0/x\0libcuda.so.1\0"
-                                    "libcuda.so.1\0/usr/lib/libcuda.so.1\0libz.so\0/no-end";
-
-        (void)state;
-        assert_string_equal(ld_cache_find(cache, sizeof(cache), "libcuda.so.1"),
-                            "/usr/lib/libcuda.so.1");
-        assert_null(ld_cache_find(cache, sizeof(cache), "libcuda.so"));
-        assert_null(ld_cache_find(cache, sizeof(cache), "/usr/lib/libcuda.so.1"));
-        assert_null(ld_cache_find(cache, sizeof(cache) - 1, "libz.so"));
-        assert_null(ld_cache_find(cache, 0, "libz.so"));
-}
-
 /* ---- probes that read files, on a root of the test's own ---- */
 
 /* Run a row of the table; *ret has an empty detail when there is no line. */
@@ -422,8 +381,6 @@ int main(void)
                 cmocka_unit_test_setup(test_kernel_configuration, fake_root_reset),
                 cmocka_unit_test_setup(test_kernel_configuration_missing_or_damaged,
                                        fake_root_reset),
-                cmocka_unit_test(test_nvidia_version),
-                cmocka_unit_test(test_ld_cache),
                 cmocka_unit_test_setup(test_rows, fake_root_reset),
                 cmocka_unit_test_setup(test_command_line, fake_root_reset),
                 cmocka_unit_test_setup(test_absent_rows, fake_root_reset),
