@@ -13,14 +13,25 @@
 #include "cli/verb.h"
 #include "util/cancel.h"
 
+/* A line of the summary, its name as wide as the longest of all. */
+static void print_summary(const char *name, const char *summary, FILE *out)
+{
+        size_t width = 0;
+
+        for (size_t i = 0; i < verb_count; i++)
+                if (strlen(verbs[i]->name) > width)
+                        width = strlen(verbs[i]->name);
+        fprintf(out, "   %-*s  %s\n", (int)width, name, summary);
+}
+
 static void print_usage(FILE *out)
 {
         fprintf(out, "Usage: enroot COMMAND [ARG...]\n\n"
                      "Turn container images into unprivileged sandboxes.\n\n Commands:\n");
         for (size_t i = 0; i < verb_count; i++)
-                fprintf(out, "   %-13s %s\n", verbs[i]->name, verbs[i]->summary);
-        fprintf(out, "   %-13s %s\n\n\"enroot COMMAND --help\" tells more.\n", "help",
-                "Show this help.");
+                print_summary(verbs[i]->name, verbs[i]->summary, out);
+        print_summary("help", "Show this help.", out);
+        fprintf(out, "\n\"enroot COMMAND --help\" tells more.\n");
 }
 
 /* Whether a verb's first word, of two, is this one. */
@@ -42,7 +53,7 @@ static bool print_group_usage(const char *name, FILE *out)
                 if (!found)
                         fprintf(out, "Usage: enroot %s COMMAND [ARG...]\n\n Commands:\n", name);
                 found = true;
-                fprintf(out, "   %-13s %s\n", verbs[i]->name, verbs[i]->summary);
+                print_summary(verbs[i]->name, verbs[i]->summary, out);
         }
         return found;
 }

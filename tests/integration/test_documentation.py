@@ -85,6 +85,12 @@ class TestManPages(harness.Case):
         found = set(re.findall(r"\bENROOT_[A-Z_]+\b", read(PAGES + "/enroot.conf.5")))
         self.assertEqual({item["name"] for item in settings} - found, set())
 
+    def test_pages_refer_to_pages_that_exist(self):
+        for page in glob.glob(PAGES + "/*.[1-7]"):
+            for name, section in re.findall(r"(?m)\bXr (enroot[\w.-]*) (\d)", read(page)):
+                with self.subTest(os.path.basename(page)):
+                    self.assertTrue(os.path.exists("%s/%s.%s" % (PAGES, name, section)), name)
+
     def test_enroot_1_has_every_command(self):
         page = read(PAGES + "/enroot.1")
         for command in {verb.split()[0] for verb in self.verbs()}:
