@@ -41,6 +41,7 @@ static const struct variable {
         { "ENROOT_CACHE_MAX_AGE", TEXT, MEMBER(cache_max_age), "" },
         { "ENROOT_CACHE_MAX_SIZE", TEXT, MEMBER(cache_max_size), "" },
         { "ENROOT_CACHE_PATH", PATH, MEMBER(cache_path), "${XDG_CACHE_HOME}/enroot" },
+        { "ENROOT_CDI_HOOKS", BOOL, MEMBER(cdi_hooks), "no" },
         { "ENROOT_CONFIG_PATH", PATH, MEMBER(config_path), "${XDG_CONFIG_HOME}/enroot" },
         { "ENROOT_CONNECT_TIMEOUT", SECONDS, MEMBER(connect_timeout), "30", CONFIG_SECONDS_LIMIT },
         { "ENROOT_DATA_PATH", PATH, MEMBER(data_path), "${XDG_DATA_HOME}/enroot" },

@@ -57,6 +57,7 @@ struct config {
         bool remap_root, subids, unshare_pid, unshare_net, unshare_ipc, unshare_uts;
         bool bundle_all, bundle_checksum, force_override, mount_home, restrict_dev;
         bool mig_config, sharp, slurm_pmi, slurm_pytorch; /* hooks that are off by default */
+        bool cdi_hooks; /* run the programs that CDI files name */
 
         bool has_source_date_epoch;
         int64_t source_date_epoch; /* seconds */

@@ -75,8 +75,8 @@ static int add_device(struct amd_gpus *gpus, const char *dir, const char *addres
         return 0;
 }
 
-static int add_devices(struct amd_gpus *gpus, const char *root, const char *dir,
-                       const char *prefix, struct error *err)
+static int add_devices(struct amd_gpus *gpus, const char *root, const char *dir, const char *prefix,
+                       struct error *err)
 {
         auto_strlist struct strlist names = STRLIST_INIT;
         auto_free char *path = sysfs_path(err, "%s%s", root, dir);
@@ -166,8 +166,7 @@ bool gpu_amd_wanted(const struct gpu_request *request)
         return device_list_wanted(gpu_setting(request, VISIBLE_DEVICES));
 }
 
-static int unknown(const struct amd_gpus *gpus, const struct device_item *item,
-                   struct error *err)
+static int unknown(const struct amd_gpus *gpus, const struct device_item *item, struct error *err)
 {
         error_set(err, ENODEV, VISIBLE_DEVICES ": unknown device: %.*s (there are %zu AMD GPUs",
                   item->length < 100 ? (int)item->length : 100, item->text, gpus->count);
@@ -220,8 +219,10 @@ static int add_node(const struct gpu_request *request, const char *dir, const ch
         if (!source)
                 return -1;
         if (access(source, F_OK) < 0)
-                return error_errno(err, "%s: the AMD GPUs cannot be used: is the driver amdgpu "
-                                        "loaded, and may this job use them?", source);
+                return error_errno(err,
+                                   "%s: the AMD GPUs cannot be used: is the driver amdgpu "
+                                   "loaded, and may this job use them?",
+                                   source);
         if (access(source, R_OK | W_OK) < 0 &&
             gpu_injection_warn(injection, err,
                                "%s: you may not open it (its group is usually \"render\" or "

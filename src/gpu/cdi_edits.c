@@ -89,8 +89,7 @@ static int put_entry(struct mount_plan *plan, struct mount_plan *addition,
 }
 
 static int add_node(struct mount_plan *plan, const struct cdi_node *node,
-                    const struct cdi_spec *spec, struct gpu_injection *injection,
-                    struct error *err)
+                    const struct cdi_spec *spec, struct gpu_injection *injection, struct error *err)
 {
         auto_mount_plan struct mount_plan addition = MOUNT_PLAN_INIT;
         auto_strbuf struct strbuf line = STRBUF_INIT;

@@ -18,7 +18,7 @@ int cdi_edits_inject(const struct gpu_request *request, const struct cdi_match *
                      size_t count, struct gpu_injection *injection, struct error *err);
 
 /*
- * Do what NVIDIA's hook programs do, and say which others are not run.
+ * Do what NVIDIA's hook programs do, add others if they may run, and say which do not.
  *
  * mounts  what the pieces mount, nodes included
  */

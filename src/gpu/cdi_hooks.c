@@ -225,19 +225,63 @@ static int add_all(const struct call *template, size_t emulation, const struct c
         return 0;
 }
 
-/* Programs of others would run with the user's rights, but on a rootfs that is not his to trust. */
-static int warn_of_others(const struct cdi_piece *piece, struct gpu_injection *injection,
-                          struct error *err)
+/* The stages that this process goes through; the others come after it is another program. */
+static bool is_reached(const char *stage)
+{
+        static const char *const stages[] = { "prestart", "createRuntime", "createContainer" };
+
+        for (size_t i = 0; i < ARRAY_SIZE(stages); i++)
+                if (strcmp(stages[i], stage) == 0)
+                        return true;
+        return false;
+}
+
+static int copy_array(struct strlist *to, const struct json_node *array)
+{
+        for (size_t i = 0; i < json_node_count(array); i++)
+                if (strlist_append(to, json_node_string(json_node_at(array, i))) < 0)
+                        return -1;
+        return 0;
+}
+
+static int add_program(const struct cdi_hook *hook, struct gpu_injection *injection,
+                       struct error *err)
+{
+        struct gpu_program *programs =
+                reallocarray(injection->programs, injection->program_count + 1, sizeof(*programs));
+        struct gpu_program *program;
+
+        if (!programs)
+                return error_no_memory(err);
+        injection->programs = programs;
+        program = &programs[injection->program_count++];
+        *program = (struct gpu_program){ .path = strdup(hook->path), .timeout = hook->timeout };
+        if (!program->path || copy_array(&program->args, hook->args) < 0 ||
+            copy_array(&program->environment, hook->env) < 0)
+                return error_no_memory(err);
+        return 0;
+}
+
+/* Programs of others run only where they are allowed to; with the user's rights. */
+static int add_others(const struct gpu_request *request, const struct cdi_piece *piece,
+                      struct gpu_injection *injection, struct error *err)
 {
         for (size_t i = 0; i < piece->edits->hook_count; i++) {
                 const struct cdi_hook *hook = &piece->edits->hooks[i];
+                bool reached = is_reached(hook->stage);
                 size_t first;
-                const char *name = nvidia_hook(hook, &first);
+                int result;
 
-                if (!is_emulated(name) &&
-                    gpu_injection_warn(injection, err, "%s: the %s hook %s%s%s is not run",
-                                       piece->spec->path, hook->stage, hook->path,
-                                       name ? " " : "", name ? name : "") < 0)
+                if (is_emulated(nvidia_hook(hook, &first)))
+                        continue;
+                if (request->run_hooks && reached)
+                        result = add_program(hook, injection, err);
+                else
+                        result = gpu_injection_warn(injection, err,
+                                                    "%s: the %s hook %s is not run%s",
+                                                    piece->spec->path, hook->stage, hook->path,
+                                                    reached ? " (ENROOT_CDI_HOOKS is off)" : "");
+                if (result < 0)
                         return -1;
         }
         return 0;
@@ -257,7 +301,7 @@ int cdi_hooks_add(const struct gpu_request *request, const struct cdi_piece *pie
                 if (add_all(&template, i, pieces, count, err) < 0)
                         return -1;
         for (size_t i = 0; i < count; i++)
-                if (warn_of_others(&pieces[i], injection, err) < 0)
+                if (add_others(request, &pieces[i], injection, err) < 0)
                         return -1;
         return 0;
 }

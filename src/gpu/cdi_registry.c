@@ -112,8 +112,7 @@ static const struct cdi_device *find_device(const struct cdi_spec *spec, const c
                        compare_name);
 }
 
-bool cdi_registry_find(const struct cdi_registry *registry, const char *name,
-                       struct cdi_match *ret)
+bool cdi_registry_find(const struct cdi_registry *registry, const char *name, struct cdi_match *ret)
 {
         struct cdi_match match = { .spec = NULL };
         const char *device_name;
@@ -123,8 +122,7 @@ bool cdi_registry_find(const struct cdi_registry *registry, const char *name,
                 return false;
         for (size_t i = 0; i < registry->count; i++) {
                 const struct cdi_spec *spec = &registry->specs[i];
-                const struct cdi_device *device =
-                        find_device(spec, name, kind_length, device_name);
+                const struct cdi_device *device = find_device(spec, name, kind_length, device_name);
 
                 if (!device || (match.spec && spec->priority < match.spec->priority))
                         continue;

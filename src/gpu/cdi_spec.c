@@ -10,8 +10,8 @@
 #include "util/yaml_json.h"
 
 /* What the specification says of each version; none has taken a member away. */
-static const char *const versions[] = { "0.3.0", "0.4.0", "0.5.0", "0.6.0", "0.7.0",
-                                        "0.8.0", "1.0.0", "1.1.0" };
+static const char *const versions[] = { "0.3.0", "0.4.0", "0.5.0", "0.6.0",
+                                        "0.7.0", "0.8.0", "1.0.0", "1.1.0" };
 
 static void edits_release(struct cdi_edits *edits)
 {
@@ -41,8 +41,7 @@ static int wrong(struct error *err, const char *what)
 }
 
 /* An object with no members but those of the NULL-terminated list. */
-static int check_object(const struct json_node *node, const char *const *members,
-                        struct error *err)
+static int check_object(const struct json_node *node, const char *const *members, struct error *err)
 {
         auto_strlist struct strlist keys = STRLIST_INIT;
 
@@ -80,8 +79,8 @@ static int container_path(const struct json_node *object, const char *key, const
                             : error_set(err, EBADMSG, "\"%s\" is not absolute: %.200s", key, *ret);
 }
 
-static int text_array(const struct json_node *object, const char *key,
-                      const struct json_node **ret, struct error *err)
+static int text_array(const struct json_node *object, const char *key, const struct json_node **ret,
+                      struct error *err)
 {
         if (json_node_member(object, key, JSON_NODE_ARRAY, ret, err) < 0)
                 return -1;
@@ -161,8 +160,8 @@ static int parse_mount(const struct json_node *json, void *item, struct error *e
             json_node_text(json, "type", &mount->type, err) < 0 ||
             text_array(json, "options", &mount->options, err) < 0)
                 return -1;
-        if (mount->type && (!*mount->type || strcmp(mount->type, "bind") == 0 ||
-                            strcmp(mount->type, "none") == 0))
+        if (mount->type &&
+            (!*mount->type || strcmp(mount->type, "bind") == 0 || strcmp(mount->type, "none") == 0))
                 mount->type = NULL;
         return mount->type || *mount->source == '/' ? 0
                                                     : wrong(err, "\"hostPath\" is not absolute");
@@ -230,9 +229,10 @@ static bool is_empty(const struct cdi_edits *edits)
 /* *edits is the caller's to release, on failure, too. */
 static int parse_edits(const struct json_node *object, struct cdi_edits *edits, struct error *err)
 {
-        static const char *const members[] = { "env",        "deviceNodes", "mounts",
-                                               "hooks",      "netDevices",  "intelRdt",
-                                               "additionalGids", NULL };
+        static const char *const members[] = {
+                "env",        "deviceNodes", "mounts",         "hooks",
+                "netDevices", "intelRdt",    "additionalGids", NULL
+        };
         const struct json_node *json;
 
         if (json_node_member(object, "containerEdits", JSON_NODE_OBJECT, &json, err) < 0)

@@ -125,8 +125,7 @@ static const struct mount_entry *follow(const struct gpu_injection *injection, c
                                 link = &injection->links[j];
                 if (!link)
                         return find_target(injection, at);
-                if (strchr(link->target, '/') ||
-                    directory + strlen(link->target) >= sizeof(at))
+                if (strchr(link->target, '/') || directory + strlen(link->target) >= sizeof(at))
                         return NULL;
                 strcpy(at + directory, link->target);
         }
@@ -162,8 +161,8 @@ static int write_hooks(struct json_writer *writer, const struct gpu_injection *i
                 const char *path = injection->libraries[i].path;
                 auto_free char *folder = strndup(path, (size_t)(strrchr(path, '/') - path));
 
-                if (!folder || (!strlist_contains(&folders, folder) &&
-                                strlist_append(&folders, folder) < 0))
+                if (!folder ||
+                    (!strlist_contains(&folders, folder) && strlist_append(&folders, folder) < 0))
                         return error_no_memory(err);
         }
         if (!program || folders.count == 0)
@@ -186,8 +185,7 @@ static int write_hooks(struct json_writer *writer, const struct gpu_injection *i
 }
 
 static void write_device(struct json_writer *writer, const char *name,
-                         const struct gpu_injection *injection,
-                         const struct gpu_injection *common)
+                         const struct gpu_injection *injection, const struct gpu_injection *common)
 {
         json_write_object(writer, NULL);
         json_write_text(writer, "name", name);
@@ -221,8 +219,9 @@ static int write_devices(struct json_writer *writer, const struct gpu_roots *roo
                         write_device(writer, gpu->uuid, &injection, common);
         }
         if (index == 0)
-                return error_set(err, ENODEV, "there is no NVIDIA GPU that may be used "
-                                              "(\"enroot devices doctor\" says why)");
+                return error_set(err, ENODEV,
+                                 "there is no NVIDIA GPU that may be used "
+                                 "(\"enroot devices doctor\" says why)");
         if (inject(roots, "all", &all, err) < 0)
                 return -1;
         write_device(writer, "all", &all, common);
@@ -241,8 +240,9 @@ int gpu_cdi_write(const struct gpu_roots *roots, const char *path_list, struct s
         if (nvidia_driver_find(roots, &driver, err) < 0)
                 return -1;
         if (!driver.version[0])
-                return error_set(err, ENODEV, "the NVIDIA driver is not loaded (\"enroot devices "
-                                              "doctor\" says what there is)");
+                return error_set(err, ENODEV,
+                                 "the NVIDIA driver is not loaded (\"enroot devices "
+                                 "doctor\" says what there is)");
         if (inject(roots, "none", &common, err) < 0)
                 return -1;
         json_write_object(&writer, NULL);

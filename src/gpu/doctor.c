@@ -47,12 +47,12 @@ static int take_finding(struct gpu_findings *findings, enum gpu_severity severit
         return 0;
 }
 
-static int add_finding(struct gpu_findings *findings, enum gpu_severity severity,
-                       struct error *err, const char *mend, const char *fmt, ...)
+static int add_finding(struct gpu_findings *findings, enum gpu_severity severity, struct error *err,
+                       const char *mend, const char *fmt, ...)
         __attribute__((format(printf, 5, 6)));
 
-static int add_finding(struct gpu_findings *findings, enum gpu_severity severity,
-                       struct error *err, const char *mend, const char *fmt, ...)
+static int add_finding(struct gpu_findings *findings, enum gpu_severity severity, struct error *err,
+                       const char *mend, const char *fmt, ...)
 {
         char *text = NULL, *copy = mend ? strdup(mend) : NULL;
         va_list args;
@@ -138,8 +138,7 @@ static int check_nvidia(struct gpu_findings *findings, const struct gpu_roots *r
 
         if (nvidia_driver_find(roots, &driver, &failure) < 0)
                 return add_finding(findings, GPU_PROBLEM, err,
-                                   "reinstall the driver, or update enroot", "%s",
-                                   failure.message);
+                                   "reinstall the driver, or update enroot", "%s", failure.message);
         if (!driver.version[0])
                 return nvidia_has_hardware(roots)
                                ? add_finding(findings, GPU_PROBLEM, err,
@@ -210,13 +209,13 @@ static int check_edits(struct gpu_findings *findings, const struct cdi_spec *spe
 
         for (size_t i = 0; i < edits->node_count; i++)
                 if (stat(edits->nodes[i].source, &st) < 0 &&
-                    add_finding(findings, GPU_PROBLEM, err, mend, "%s is stale: %s: %s",
-                                spec->path, edits->nodes[i].source, strerror(errno)) < 0)
+                    add_finding(findings, GPU_PROBLEM, err, mend, "%s is stale: %s: %s", spec->path,
+                                edits->nodes[i].source, strerror(errno)) < 0)
                         return -1;
         for (size_t i = 0; i < edits->mount_count; i++)
                 if (!edits->mounts[i].type && stat(edits->mounts[i].source, &st) < 0 &&
-                    add_finding(findings, GPU_PROBLEM, err, mend, "%s is stale: %s: %s",
-                                spec->path, edits->mounts[i].source, strerror(errno)) < 0)
+                    add_finding(findings, GPU_PROBLEM, err, mend, "%s is stale: %s: %s", spec->path,
+                                edits->mounts[i].source, strerror(errno)) < 0)
                         return -1;
         return 0;
 }
@@ -229,8 +228,7 @@ static int check_spec(struct gpu_findings *findings, const struct cdi_registry *
             check_edits(findings, spec, &spec->edits, err) < 0)
                 return -1;
         for (size_t i = 0; i < spec->device_count; i++) {
-                auto_free char *name =
-                        sysfs_path(err, "%s=%s", spec->kind, spec->devices[i].name);
+                auto_free char *name = sysfs_path(err, "%s=%s", spec->kind, spec->devices[i].name);
                 struct cdi_match match;
 
                 if (!name || check_edits(findings, spec, &spec->devices[i].edits, err) < 0)
@@ -271,9 +269,10 @@ static int check_cdi(struct gpu_findings *findings, const struct gpu_roots *root
 static int show_settings(struct gpu_findings *findings, const struct strlist *host,
                          struct error *err)
 {
-        static const char *const names[] = { "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES",
-                                             "NVIDIA_DISABLE_REQUIRE", "AMD_VISIBLE_DEVICES",
-                                             "MELLANOX_VISIBLE_DEVICES", GPU_DEVICES };
+        static const char *const names[] = {
+                "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES", "NVIDIA_DISABLE_REQUIRE",
+                "AMD_VISIBLE_DEVICES",    "MELLANOX_VISIBLE_DEVICES",   GPU_DEVICES
+        };
 
         for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
                 const char *value = env_get(host, names[i]);

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "mount/mount.h"
 #include "util/cleanup.h"
@@ -46,6 +47,7 @@ struct gpu_request {
         const struct gpu_roots *roots;
         const struct strlist *devices; /* --device words, or NULL */
         bool superuser;                /* a real root, who stays one inside */
+        bool run_hooks;                /* have the programs run that CDI files name */
         const struct strlist *host;      /* environment of the host, which counts first */
         const struct strlist *container; /* environment of the container */
         const struct root_view *view;    /* its rootfs */
@@ -67,9 +69,16 @@ struct gpu_library {
         unsigned int flags; /* of its entry in ld.so.cache: architecture and ABI */
 };
 
+/* A program to run when the container is put together, as an OCI hook. All is owned. */
+struct gpu_program {
+        char *path;
+        struct strlist args, environment; /* args begins with its name, unless it is empty */
+        int64_t timeout;                  /* seconds; 0: none */
+};
+
 /*
- * What a container gets, in this order: mounts, links, variables ("KEY=VALUE"; "KEY" takes
- * one away). Warnings are lines for the user. Libraries are what gpu_injection_finish makes
+ * What a container gets, in this order: mounts, links, programs, variables ("KEY=VALUE";
+ * "KEY" takes one away). Warnings are lines for the user. Libraries are what gpu_injection_finish makes
  * links and a linker cache of.
  */
 struct gpu_injection {
@@ -80,7 +89,11 @@ struct gpu_injection {
         struct strlist warnings;
         struct gpu_library *libraries;
         size_t library_count;
+        struct gpu_program *programs;
+        size_t program_count;
 };
+
+void gpu_program_release(struct gpu_program *program);
 
 #define GPU_INJECTION_INIT { .links = NULL }
 

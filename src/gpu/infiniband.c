@@ -40,8 +40,8 @@ void ib_devices_release(struct ib_devices *devices)
 /* ---- finding ---- */
 
 /* The names in a directory of a PCI function. */
-static int list_class(const char *dir, const char *class, const char *prefix,
-                      struct strlist *names, struct error *err)
+static int list_class(const char *dir, const char *class, const char *prefix, struct strlist *names,
+                      struct error *err)
 {
         auto_free char *path = sysfs_path(err, "%s/%s", dir, class);
 
@@ -52,8 +52,8 @@ static int list_class(const char *dir, const char *class, const char *prefix,
  * Whether the device of a class, DIR/CLASS/NAME, belongs to an interface, as far as is
  * known: 1, 0, or -1 with *err.
  */
-static int belongs_to(const char *dir, const char *class, const char *name,
-                      const char *interface, struct error *err)
+static int belongs_to(const char *dir, const char *class, const char *name, const char *interface,
+                      struct error *err)
 {
         auto_free char *path = sysfs_path(err, "%s/%s/%s/ibdev", dir, class, name);
         auto_strbuf struct strbuf value = STRBUF_INIT;
@@ -97,8 +97,7 @@ static int find_companions(struct ib_device *device, const char *dir, struct err
 static int add_device(struct ib_devices *devices, const char *dir, const char *address,
                       const char *verbs, struct error *err)
 {
-        struct ib_device *items =
-                reallocarray(devices->items, devices->count + 1, sizeof(*items));
+        struct ib_device *items = reallocarray(devices->items, devices->count + 1, sizeof(*items));
         struct ib_device *device;
 
         if (!items)
@@ -236,8 +235,7 @@ static int show_in_class(const struct gpu_request *request, const char *class, c
 static int add_node(const struct gpu_request *request, const char *name, bool needed,
                     struct gpu_injection *injection, struct error *err)
 {
-        auto_free char *source =
-                sysfs_path(err, "%s/dev/infiniband/%s", request->roots->dev, name);
+        auto_free char *source = sysfs_path(err, "%s/dev/infiniband/%s", request->roots->dev, name);
 
         if (!source)
                 return -1;
@@ -263,8 +261,8 @@ static int add_chosen(const struct gpu_request *request, const struct ib_device 
         /* What manages the fabric is for an administrator (as in the classic tool). */
         for (size_t i = 0; request->superuser && i < device->management.count; i++)
                 if (add_node(request, device->management.items[i], false, injection, err) < 0 ||
-                    show_in_class(request, "infiniband_mad", device->management.items[i],
-                                  injection, err) < 0)
+                    show_in_class(request, "infiniband_mad", device->management.items[i], injection,
+                                  err) < 0)
                         return -1;
         return 0;
 }

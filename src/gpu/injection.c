@@ -14,6 +14,13 @@ static void library_release(struct gpu_library *library)
         free(library->source);
 }
 
+void gpu_program_release(struct gpu_program *program)
+{
+        free(program->path);
+        strlist_release(&program->args);
+        strlist_release(&program->environment);
+}
+
 void gpu_injection_release(struct gpu_injection *injection)
 {
         mount_plan_release(&injection->mounts);
@@ -27,6 +34,9 @@ void gpu_injection_release(struct gpu_injection *injection)
         for (size_t i = 0; i < injection->library_count; i++)
                 library_release(&injection->libraries[i]);
         free(injection->libraries);
+        for (size_t i = 0; i < injection->program_count; i++)
+                gpu_program_release(&injection->programs[i]);
+        free(injection->programs);
         *injection = (struct gpu_injection)GPU_INJECTION_INIT;
 }
 

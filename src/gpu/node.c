@@ -30,8 +30,10 @@ static int explain_permissions(const char *path, char **ret_problem, char **ret_
 
         if (stat(path, &st) < 0 || !(st.st_mode & 060) || is_in_group(st.st_gid)) {
                 *ret_problem = sysfs_path(err, "%s: you may not open it", path);
-                *ret_mend = sysfs_path(err, "as root, let users open it (chmod a+rw %s, and for "
-                                            "good a rule of udev)", path);
+                *ret_mend = sysfs_path(err,
+                                       "as root, let users open it (chmod a+rw %s, and for "
+                                       "good a rule of udev)",
+                                       path);
                 return *ret_problem && *ret_mend ? 0 : -1;
         }
         group = getgrgid(st.st_gid);
@@ -51,8 +53,8 @@ int gpu_node_problem(const char *path, char **ret_problem, char **ret_mend, stru
         if (errno == EACCES)
                 return explain_permissions(path, ret_problem, ret_mend, err);
         if (errno == EPERM) {
-                *ret_problem = sysfs_path(err, "%s: the devices cgroup of this job forbids it",
-                                          path);
+                *ret_problem =
+                        sysfs_path(err, "%s: the devices cgroup of this job forbids it", path);
                 *ret_mend = strdup("ask the job's scheduler for the device (Slurm: --gres or "
                                    "--gpus)");
         } else {

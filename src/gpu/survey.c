@@ -29,8 +29,7 @@ void gpu_survey_release(struct gpu_survey *survey)
 /* Add a device, whose strings become the list's (also on failure). */
 static int add_device(struct gpu_survey *survey, struct gpu_device device, struct error *err)
 {
-        struct gpu_device *items =
-                reallocarray(survey->items, survey->count + 1, sizeof(*items));
+        struct gpu_device *items = reallocarray(survey->items, survey->count + 1, sizeof(*items));
 
         if (items)
                 survey->items = items;
@@ -101,11 +100,10 @@ static int add_amd(struct gpu_survey *survey, const struct gpu_roots *roots, str
                         return -1;
                 device.name = sysfs_path(err, "%zu", i);
                 device.ask = sysfs_path(err, "AMD_VISIBLE_DEVICES=%zu", i);
-                device.description =
-                        gpu->unique_id
-                                ? sysfs_path(err, "AMD GPU, %s, 0x%llx", gpu->address,
-                                             (unsigned long long)gpu->unique_id)
-                                : sysfs_path(err, "AMD GPU, %s", gpu->address);
+                device.description = gpu->unique_id
+                                             ? sysfs_path(err, "AMD GPU, %s, 0x%llx", gpu->address,
+                                                          (unsigned long long)gpu->unique_id)
+                                             : sysfs_path(err, "AMD GPU, %s", gpu->address);
                 if (add_device(survey, device, err) < 0)
                         return -1;
         }
@@ -123,8 +121,8 @@ static int add_infiniband(struct gpu_survey *survey, const struct gpu_roots *roo
                 const struct ib_device *item = &devices.items[i];
                 struct gpu_device device = { .kind = "infiniband" };
 
-                if (find_problem(roots->dev, "/dev/infiniband", item->verbs, &device.problem,
-                                 err) < 0)
+                if (find_problem(roots->dev, "/dev/infiniband", item->verbs, &device.problem, err) <
+                    0)
                         return -1;
                 device.name = sysfs_path(err, "%zu", i);
                 device.ask = sysfs_path(err, "MELLANOX_VISIBLE_DEVICES=%zu", i);

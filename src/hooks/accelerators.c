@@ -17,6 +17,7 @@ struct gpu_request hook_gpu_request(const struct hook_context *context,
                 .roots = roots,
                 .devices = context->devices,
                 .superuser = context->superuser,
+                .run_hooks = context->config->cdi_hooks,
                 .host = &context->config->environment,
                 .container = context->environment,
                 .view = context->view,
@@ -66,6 +67,8 @@ int hook_inject(struct hook_context *context, struct hook_plan *plan,
         if (mount_plan_take(&plan->now, &injection->mounts) < 0 ||
             apply_environment(context, &injection->environment) < 0)
                 return error_no_memory(err);
+        plan->device_programs = TAKE_PTR(injection->programs);
+        plan->device_program_count = TAKE(injection->program_count, 0);
         for (size_t i = 0; i < injection->link_count; i++) {
                 const struct gpu_link *link = &injection->links[i];
 

@@ -12,6 +12,7 @@
 #include "hooks/builtin.h"
 #include "hooks/conf.h"
 #include "hooks/exchange.h"
+#include "hooks/oci_hook.h"
 #include "hooks/process.h"
 #include "util/dropin.h"
 #include "util/path.h"
@@ -147,6 +148,7 @@ struct hooks *hooks_find(const struct config *config, const char *conf, struct e
         }
         hooks->conf = (struct conf)CONF_INIT;
         hooks->conf_path = conf;
+        hooks->has_programs = config->cdi_hooks;
         if (find_all(hooks, system_dir, user_dir, err) < 0)
                 return NULL;
         return TAKE_PTR(hooks);
@@ -168,6 +170,9 @@ static void plan_release(struct hook_plan *plan)
 {
         mount_plan_release(&plan->now);
         change_list_release(&plan->changes);
+        for (size_t i = 0; i < plan->device_program_count; i++)
+                gpu_program_release(&plan->device_programs[i]);
+        free(plan->device_programs);
         mount_plan_release(&plan->later);
 }
 
@@ -250,6 +255,15 @@ int hooks_run_program(struct hooks *hooks, const char *path, struct strlist *env
         if (status != 0)
                 return process_failed(path, status, err);
         return exchange_read(&hooks->exchange, environment, mounts, path, err);
+}
+
+int hooks_run_device_programs(struct hooks *hooks, const struct hook_plan *plan,
+                              struct error *err)
+{
+        for (size_t i = 0; i < plan->device_program_count; i++)
+                if (oci_hook_run(&hooks->exchange, &plan->device_programs[i], err) < 0)
+                        return -1;
+        return 0;
 }
 
 /* Call a function of the start configuration if it is defined. */

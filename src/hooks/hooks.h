@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "config/config.h"
+#include "gpu/gpu.h"
 #include "hooks/changes.h"
 #include "mount/mount.h"
 #include "util/error.h"
@@ -42,6 +43,8 @@ struct hook_plan {
         bool program;               /* it is one, and the plan is to run it */
         struct mount_plan now;      /* mounts that its changes and later hooks build on */
         struct change_list changes; /* to files of the rootfs */
+        struct gpu_program *device_programs; /* of CDI files, to be run then */
+        size_t device_program_count;
         struct mount_plan later;    /* mounts for when all hooks are through */
 };
 
@@ -71,7 +74,7 @@ typedef int (*hook_visit)(void *context, struct hook_plan *plan, struct error *e
 int hooks_for_each(const struct hooks *hooks, struct hook_context *context, hook_visit visit,
                    void *visit_context, struct error *err);
 
-/* Carry out a plan but for its later mounts. Returns 0, or -1 with *err. */
+/* Carry out a plan but for its programs and later mounts. Returns 0, or -1 with *err. */
 int hook_plan_apply(const struct hook_plan *plan, const struct mount_root *root,
                     struct report *report, struct error *err);
 
@@ -104,6 +107,13 @@ int hooks_run_program(struct hooks *hooks, const char *path, struct strlist *env
 int hooks_call_environ(struct hooks *hooks, struct strlist *environment, struct error *err);
 int hooks_call_hooks(struct hooks *hooks, struct strlist *environment, struct mount_plan *mounts,
                      struct error *err);
+
+/*
+ * Run the programs of a plan that CDI files name, as an OCI runtime runs hooks: the state
+ * of the container on standard input. Returns 0, or -1 with *err that names the program.
+ */
+int hooks_run_device_programs(struct hooks *hooks, const struct hook_plan *plan,
+                              struct error *err);
 
 /*
  * Append what mounts() of the start configuration prints to a plan. The mounts that the

@@ -48,26 +48,27 @@ static int place_descriptors(const int *fds, size_t count, struct error *err)
         return 0;
 }
 
-static int execute(char *const *argv, char *const *environment, struct error *err)
+static int execute(const char *path, char *const *argv, char *const *environment,
+                   struct error *err)
 {
-        if (strchr(argv[0], '/'))
-                (void)execve(argv[0], argv, environment);
+        if (strchr(path, '/'))
+                (void)execve(path, argv, environment);
         else
-                (void)execvpe(argv[0], argv, environment);
+                (void)execvpe(path, argv, environment);
         if (errno == ENOEXEC) {
-                char *const script[] = { (char *)"bash", argv[0], NULL };
+                char *const script[] = { (char *)"bash", (char *)path, NULL };
 
                 (void)execvpe(script[0], script, environment);
         }
-        error_errno(err, "cannot execute %s", argv[0]);
-        if (err->code == ENOENT && access(argv[0], F_OK) == 0)
+        error_errno(err, "cannot execute %s", path);
+        if (err->code == ENOENT && access(path, F_OK) == 0)
                 error_append(err, " (the interpreter that its first line names is missing)");
         return -1;
 }
 
 /* The child's part: all until it is another program. Returns only on failure. */
-static int become(char *const *argv, char *const *environment, const int *fds, size_t fd_count,
-                  struct error *err)
+static int become(const struct process *process, char *const *argv, char *const *environment,
+                  const int *fds, size_t fd_count, struct error *err)
 {
         sigset_t none;
 
@@ -75,19 +76,21 @@ static int become(char *const *argv, char *const *environment, const int *fds, s
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
                 return error_errno(err, "PR_SET_PDEATHSIG");
+        if (process->input > 0 && dup2(process->input, STDIN_FILENO) < 0)
+                return error_errno(err, "cannot pass a descriptor on");
         if (capabilities_keep(err) < 0 || place_descriptors(fds, fd_count, err) < 0)
                 return -1;
-        return execute(argv, environment, err);
+        return execute(process->path ? process->path : argv[0], argv, environment, err);
 }
 
-static void run_child(char *const *argv, char *const *environment, const int *fds, size_t fd_count,
-                      int error_fd)
+static void run_child(const struct process *process, char *const *argv, char *const *environment,
+                      const int *fds, size_t fd_count, int error_fd)
 {
         struct error reason = ERROR_INIT;
 
         error_fd = fcntl(error_fd, F_DUPFD_CLOEXEC, FIRST_FREE);
         if (error_fd >= 0) {
-                (void)become(argv, environment, fds, fd_count, &reason);
+                (void)become(process, argv, environment, fds, fd_count, &reason);
                 (void)io_write_full(error_fd, &reason, sizeof(reason));
         }
         _exit(EXIT_FAILURE);
@@ -113,7 +116,7 @@ int process_start(struct process *process, char *const *argv, char *const *envir
                 return error_errno(err, "cannot start %s", argv[0]);
         }
         if (process->pid == 0)
-                run_child(argv, environment, fds, fd_count, write_end);
+                run_child(process, argv, environment, fds, fd_count, write_end);
         (void)close(TAKE_FD(write_end));
         size = io_read_full(read_end, &reason, sizeof(reason));
         if (size == 0) /* execve has closed it */

@@ -14,6 +14,8 @@
 
 struct process {
         pid_t pid; /* 0: none */
+        int input; /* becomes its standard input; 0: it has the caller's */
+        const char *path; /* what is executed; NULL: argv[0] */
 };
 
 #define PROCESS_INIT { .pid = 0 }

@@ -137,6 +137,8 @@ static int print_hook(void *context, struct hook_plan *plan, struct error *err)
         strbuf_printf(run->text, "  %s%s\n", plan->name, plan->program ? " (not run)" : "");
         print_mounts(&plan->now, INT_MIN, INT_MAX, "    mount ", run->text);
         (void)change_list_print(&plan->changes, "    ", run->text);
+        for (size_t i = 0; i < plan->device_program_count; i++)
+                strbuf_printf(run->text, "    run %s (not run)\n", plan->device_programs[i].path);
         print_mounts(&plan->later, INT_MIN, INT_MAX, "    later mount ", run->text);
         for (size_t i = 0; i < plan->changes.count; i++)
                 if (change_list_add(&run->changes, &plan->changes.items[i]) < 0)

@@ -31,7 +31,8 @@ static int execute_hook(void *context, struct hook_plan *plan, struct error *err
         if (plan->program)
                 return hooks_run_program(container->hooks, plan->name, &container->environment,
                                          &execution->later, err);
-        if (hook_plan_apply(plan, &container->root, container->report, err) < 0)
+        if (hook_plan_apply(plan, &container->root, container->report, err) < 0 ||
+            hooks_run_device_programs(container->hooks, plan, err) < 0)
                 return -1;
         return mount_plan_take(&execution->later, &plan->later) < 0 ? error_no_memory(err) : 0;
 }

@@ -24,17 +24,23 @@ static struct error load_error;
 
 static void load_library(void)
 {
-#define SYMBOL(name) { "yaml_" #name, (void **)&lib.name }
+#define SYMBOL(name)                                                                               \
+        {                                                                                          \
+                "yaml_" #name, (void **)&lib.name                                                  \
+        }
         static const struct dynlib_symbol symbols[] = {
-                SYMBOL(parser_initialize),      SYMBOL(parser_set_input_string),
-                SYMBOL(parser_load),            SYMBOL(parser_delete),
-                SYMBOL(document_get_root_node), SYMBOL(document_get_node),
+                SYMBOL(parser_initialize),
+                SYMBOL(parser_set_input_string),
+                SYMBOL(parser_load),
+                SYMBOL(parser_delete),
+                SYMBOL(document_get_root_node),
+                SYMBOL(document_get_node),
                 SYMBOL(document_delete),
         };
 #undef SYMBOL
 
-        load_result = dynlib_load("libyaml-0.so.2", "libyaml", symbols, ARRAY_SIZE(symbols),
-                                  &load_error);
+        load_result =
+                dynlib_load("libyaml-0.so.2", "libyaml", symbols, ARRAY_SIZE(symbols), &load_error);
 }
 
 /* ---- a document, node by node ---- */
@@ -71,8 +77,8 @@ static bool is_null(const yaml_node_t *node, const char *text)
 
 static int convert(struct conversion *conversion, const char *key, int index, struct error *err);
 
-static int convert_sequence(struct conversion *conversion, const char *key,
-                            const yaml_node_t *node, struct error *err)
+static int convert_sequence(struct conversion *conversion, const char *key, const yaml_node_t *node,
+                            struct error *err)
 {
         json_write_array(&conversion->writer, key);
         for (const yaml_node_item_t *item = node->data.sequence.items.start;
@@ -83,8 +89,8 @@ static int convert_sequence(struct conversion *conversion, const char *key,
         return 0;
 }
 
-static int convert_mapping(struct conversion *conversion, const char *key,
-                           const yaml_node_t *node, struct error *err)
+static int convert_mapping(struct conversion *conversion, const char *key, const yaml_node_t *node,
+                           struct error *err)
 {
         json_write_object(&conversion->writer, key);
         for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start;

@@ -33,6 +33,16 @@ done
 exit 1
 """
 
+# What reads the state of a container, and lists the rootfs of the bundle that it names.
+OCI_HOOK = r"""#!/bin/sh
+exec > "$OUT"
+state=$(cat)
+echo "$0 $1"
+echo $state
+bundle=$(echo "$state" | sed -n 's/.*"bundle": "\(.*\)".*/\1/p')
+ls "$(sed -n 's/.*"path": "\(.*\)".*/\1/p' "$bundle/config.json")"
+"""
+
 
 class DevicesCase(SettingsCase):
     """A root of its own for everything that is looked for on the host."""
@@ -63,12 +73,14 @@ class TestCdi(DevicesCase):
         """--device vendor/class=name, repeatable; the file's edits and the devices'."""
         self.spec("acme.json", SPEC)
         for target in (self.container(), harness.world.library.squashed("alpine")):
-            out = self.output("--device", "acme.com/gpu=0", "--device=acme.com/gpu=1", target, "sh",
-                              "-c", "echo $ACME; test -c /dev/acme0 && head -c 3 /dev/acme1 | wc -c")
+            out = self.output(
+                "--device", "acme.com/gpu=0", "--device=acme.com/gpu=1", target, "sh", "-c",
+                "echo $ACME; test -c /dev/acme0 && head -c 3 /dev/acme1 | wc -c")
             self.assertEqual(out.split(), ["one", "3"])
-            hooks = section(self.output("--dry-run", "--device", "acme.com/gpu=0", target), "hooks")
-            self.assertTrue([line for line in hooks if line.startswith("mount /dev/null /dev/acme0 ")
-                             and line.endswith("/etc/cdi/acme.json")], hooks)
+            plan = self.output("--dry-run", "--device", "acme.com/gpu=0", target)
+            mounts = [line for line in section(plan, "hooks")
+                      if line.startswith("mount /dev/null /dev/acme0 ")]
+            self.assertTrue(mounts[0].endswith("/etc/cdi/acme.json"), mounts)
 
     def test_nothing_is_done_when_nothing_is_asked_for(self):
         self.spec("broken.json", "{")
@@ -77,7 +89,7 @@ class TestCdi(DevicesCase):
         self.assertEqual(result.err, "")
 
     def test_settings_name_devices_too(self):
-        """ENROOT_DEVICES in environment, enroot.conf and a start configuration; --device of batch."""
+        """ENROOT_DEVICES in environment, enroot.conf, a start configuration; batch --device."""
         self.spec("acme.json", SPEC)
         target = self.container()
         for value in ("acme.com/gpu=0", "acme.com/gpu=0,acme.com/gpu=1"):
@@ -114,6 +126,15 @@ class TestCdi(DevicesCase):
                 self.refused(*options, says="driver")
             else:
                 self.assertEqual(self.enroot(*options).out, "void\n")
+
+    def test_an_image_cannot_name_devices_by_settings_or_annotations(self):
+        """CDI annotation smuggling: of an image's words, only NVIDIA_VISIBLE_DEVICES counts."""
+        self.spec("acme.json", {**SPEC, "annotations": {"cdi.k8s.io/acme": "acme.com/gpu=1"}})
+        target = self.container()
+        self.write(self.data_path(target, "etc/environment"),
+                   "ENROOT_DEVICES=acme.com/gpu=0\ncdi.k8s.io/acme=acme.com/gpu=0\n")
+        self.assertNotIn("ACME", self.environment(target))
+        self.assertEqual(self.environment("--device=acme.com/gpu=0", target)["ACME"], "yes")
 
     def test_yaml_and_the_order_of_directories(self):
         """/var/run/cdi counts more than /etc/cdi; *.yaml as *.json; names may be numbers."""
@@ -156,24 +177,55 @@ class TestCdi(DevicesCase):
         gpu_host.compile_library(library, "libacme.so.1")
         marker = self.user.work + "/ran"
         program = self.write(self.user.work + "/hook", "#!/bin/sh\ntouch %s\n" % marker, 0o755)
+        hooks = [{"hookName": "createContainer", "path": "/nowhere/nvidia-cdi-hook",
+                  "args": ["nvidia-cdi-hook", *arguments]} for arguments in (
+                      ["update-ldcache", "--folder", "/opt/acme"],
+                      ["create-symlinks", "--link", "libacme.so.1::/opt/acme/libacme.so"])]
+        hooks.append({"hookName": "prestart", "path": program})
+        mounts = [{"hostPath": library, "containerPath": "/opt/acme/libacme.so.1.2",
+                   "options": ["ro", "nosuid", "nodev", "bind"]}]
         self.spec("acme.json", {
             "cdiVersion": "0.6.0", "kind": "acme.com/gpu", "devices": [
-                {"name": "0", "containerEdits": {
-                    "mounts": [{"hostPath": library, "containerPath": "/opt/acme/libacme.so.1.2",
-                                "options": ["ro", "nosuid", "nodev", "bind"]}],
-                    "hooks": [
-                        {"hookName": "createContainer", "path": "/nowhere/nvidia-cdi-hook", "args": [
-                            "nvidia-cdi-hook", "update-ldcache", "--folder", "/opt/acme"]},
-                        {"hookName": "createContainer", "path": "/nowhere/nvidia-cdi-hook", "args": [
-                            "nvidia-cdi-hook", "create-symlinks", "--link",
-                            "libacme.so.1::/opt/acme/libacme.so"]},
-                        {"hookName": "prestart", "path": program}]}}]})
+                {"name": "0", "containerEdits": {"mounts": mounts, "hooks": hooks}}]})
         result = self.enroot("start", "--device=acme.com/gpu=0", self.container(), "sh", "-c",
                              "cd /opt/acme; readlink libacme.so; readlink libacme.so.1;"
                              "test -s /opt/acme/libacme.so && echo read")
         self.assertEqual(result.out.split(), ["libacme.so.1", "libacme.so.1.2", "read"])
         self.assertIn("the prestart hook %s is not run" % program, result.err)
         self.assertFalse(os.path.exists(marker))
+
+    def test_other_hooks_run_where_the_administrator_says_so(self):
+        """ENROOT_CDI_HOOKS: as an OCI runtime runs them, with a state, a bundle and a rootfs."""
+        program = self.write(self.user.work + "/hook", OCI_HOOK, 0o755)
+        out = self.user.work + "/out"
+        hook = {"hookName": "createRuntime", "path": program, "args": ["acme-hook", "one"],
+                "env": ["OUT=" + out], "timeout": 20}
+        spec = {"cdiVersion": "0.6.0", "kind": "acme.com/gpu", "devices": [
+            {"name": "0", "containerEdits": {"hooks": [hook]}}]}
+        self.spec("acme.json", spec)
+        self.system_file("enroot.conf.d/hooks.conf", "ENROOT_CDI_HOOKS yes\n")
+        target = self.container()
+        plan = section(self.output("--dry-run", "--device=acme.com/gpu=0", target), "hooks")
+        self.assertIn("run %s (not run)" % program, plan)
+        self.assertFalse(os.path.exists(out))
+        for place in (target, harness.world.library.squashed("alpine")):
+            self.enroot("start", "--device=acme.com/gpu=0", place, "true")
+            with open(out, encoding="utf-8") as file:
+                words, state, names = file.read().split("\n", 2)
+            self.assertEqual(words, program + " one")
+            state = json.loads(state)
+            self.assertEqual((state["status"], state["ociVersion"]), ("creating", "1.0.2"))
+            self.assertGreater(state["pid"], 1)
+            self.assertLessEqual({"bin", "etc"}, set(names.split()))
+            os.unlink(out)
+        hook.update(path="/bin/sh", args=["sh", "-c", "exit 3"])
+        self.spec("acme.json", spec)
+        self.refused("start", "--device=acme.com/gpu=0", target, "true",
+                     says="CDI hook /bin/sh.*return code 3")
+        hook.update(args=["sh", "-c", "exec sleep 60"], timeout=1)
+        self.spec("acme.json", spec)
+        self.refused("start", "--device=acme.com/gpu=0", target, "true",
+                     says="/bin/sh has not ended after 1 seconds")
 
     def test_links_of_an_image_lead_nowhere_else(self):
         """Hostile images: a link at every target, and the host stays as it is."""
@@ -271,8 +323,8 @@ class TestInfiniband(DevicesCase):
             os.symlink("../../../../devices/pci/" + address, drivers + "/" + address)
         gpu_host.node(self.root + "/dev/infiniband/rdma_cm")
 
-    SHOW = "cd /sys/class; for class in infiniband*; do echo $(ls $class); done; ls /dev/infiniband;" \
-        "cat infiniband/*/ibdev"
+    SHOW = "cd /sys/class; for class in infiniband*; do echo $(ls $class); done;" \
+        "ls /dev/infiniband; cat infiniband/*/ibdev"
 
     def test_visible_devices(self):
         """Only the chosen device in sysfs and in /dev; umad and issm are for a real root.
@@ -387,7 +439,8 @@ class TestDevicesVerbs(DevicesCase):
         result = subprocess.run(
             ["podman", "--runtime", place + "/crun", "--root", place + "/store", "--runroot",
              place + "/run", "--cgroup-manager=cgroupfs", "run", "--rm", "--network=none",
-             "--ulimit=nofile=1024:1024", "--device", device, "--rootfs", place + "/rootfs", "true"],
+             "--ulimit=nofile=1024:1024", "--device", device, "--rootfs", place + "/rootfs",
+             "true"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
         self.assertTrue(os.path.exists(place + "/config.json"), harness.text(result.stdout))
         with open(place + "/config.json", encoding="utf-8") as file:
