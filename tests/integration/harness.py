@@ -9,12 +9,12 @@ import contextlib
 import os
 import pwd
 import re
+import secrets
 import shutil
 import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
 
@@ -344,7 +344,9 @@ def enter(script, arguments, keep=False):
     It gets "--inside --work DIRECTORY --host-net DESCRIPTOR" before the arguments.
     Returns its exit status after everything it started has ended.
     """
-    work = tempfile.mkdtemp(prefix="enroot-tests-", dir="/var/tmp")
+    # Not as tempfile names it: podman makes image names of paths, without "_" at an end.
+    work = "/var/tmp/enroot-tests-" + secrets.token_hex(4)
+    os.mkdir(work)
     os.chmod(work, 0o755)
     host_net = os.open("/proc/self/ns/net", os.O_RDONLY)
     # --kill-child: with the namespace of process ids, every process in it ends.
