@@ -166,3 +166,139 @@ class TestDryRun(GpuCase):
                           "/etc/ld.so.cache none", "link /usr/lib/%s/libcuda.so.1 to libcuda.so.%s"
                           % (gpu_host.TRIPLET, gpu_host.VERSION), "/usr/bin/nvidia-smi none"):
                 self.assertIn(words, lines)
+
+
+class TestProc(GpuCase):
+    def test_nvml_makes_no_nodes(self):
+        """disable-device-node-modification: ModifyDeviceFiles is 0 in a copy of params."""
+        for target in self.targets():
+            self.assertEqual(self.output(target, "grep", "Modify", "/proc/driver/nvidia/params"),
+                             "ModifyDeviceFiles: 0\n")
+        with open("/proc/driver/nvidia/params", encoding="ascii") as file:
+            self.assertIn("ModifyDeviceFiles: 1\n", file.read())
+
+    def test_only_the_gpus_that_were_asked_for(self):
+        for target in self.targets():
+            for devices, addresses in (("1", ["0000:65:00.0"]),
+                                       ("2,0000:17:00.0", ["0000:17:00.0", "0000:b3:00.0"]),
+                                       (gpu_host.GPUS[0][1], ["0000:17:00.0"])):
+                result = self.enroot("start", target, "ls", "/proc/driver/nvidia/gpus",
+                                     env={"NVIDIA_VISIBLE_DEVICES": devices})
+                self.assertEqual((result.out.split(), result.err), (addresses, ""))
+
+
+class TestLinker(GpuCase):
+    def test_the_container_s_own_ldconfig_sees_the_libraries(self):
+        """What scripts inside ask: ldconfig -p."""
+        if not os.path.exists("/sbin/ldconfig"):
+            self.skipTest("no ldconfig to put into the image")
+        for target in self.targets():
+            out = self.output("-m", "/sbin/ldconfig:/ldconfig:none:x-create=file,bind", target,
+                              "/ldconfig", "-p")
+            self.assertIn("=> %s/libcuda.so.1\n" % LIBRARY_DIRS["debian"], out)
+            self.assertIn("libc.so.6", out)
+
+    def test_the_image_is_not_changed(self):
+        """The cache is a file in memory over the image's."""
+        next(iter(self.targets()))
+        with open(self.data_path("debian/etc/ld.so.cache"), "rb") as file:
+            before = file.read()
+        self.output("debian", "nvidia-smi")
+        with open(self.data_path("debian/etc/ld.so.cache"), "rb") as file:
+            self.assertEqual(file.read(), before)
+        self.assertEqual(self.output("debian", "sh", "-c", "ls /proc/driver/nvidia; true", env={
+            "NVIDIA_VISIBLE_DEVICES": "void"}).count("params"), 1)
+
+    def test_an_older_driver_inside(self):
+        """A container that was started with another driver, and one with files in the way."""
+        next(iter(self.targets()))
+        directory = self.data_path("debian" + LIBRARY_DIRS["debian"])
+        for name, text in (("libcuda.so.470.1", ""), ("libnvidia-ml.so.1", "of the image")):
+            gpu_host.write("%s/%s" % (directory, name), text)
+        os.symlink("libcuda.so.470.1", directory + "/libcuda.so.1")
+        subprocess.run(["chown", "-Rh", self.user.name, directory], check=True)
+        self.assertEqual(self.output("debian", "nvidia-smi"), "driver 999, nvidiactl open\n")
+        self.assertEqual(os.readlink(directory + "/libcuda.so.1"), "libcuda.so." + gpu_host.VERSION)
+        with open(directory + "/libnvidia-ml.so.1", encoding="ascii") as file:
+            self.assertEqual(file.read(), "of the image")
+
+
+class TestHostile(GpuCase):
+    def test_links_at_every_target_lead_nowhere_else(self):
+        """CVE-2024-0132, CVE-2025-23267: what is injected stays below the rootfs."""
+        outside = self.user.work + "/outside"
+        for absolute in (outside, "../../../../../../../.." + outside):
+            for what in ("files", "directories"):
+                os.makedirs(outside, exist_ok=True)
+                os.chmod(outside, 0o777)
+                self.enroot("create", "--force", "--name", "hostile", self.image("debian"))
+                root = self.data_path("hostile")
+                if what == "files":
+                    targets = ["usr/bin/nvidia-smi", "etc/ld.so.cache"]
+                    targets += ["usr/lib/%s/%s.so.%s" % (gpu_host.TRIPLET, name, gpu_host.VERSION)
+                                for name in gpu_host.LIBRARIES]
+                    targets += ["usr/lib/%s/%s.so.1" % (gpu_host.TRIPLET, name)
+                                for name in ("libcuda", "libnvidia-ml")]
+                else:
+                    targets = ["usr/lib/firmware", "run", "etc/nvidia", "usr/lib64/nvidia"]
+                for target in targets:
+                    path = "%s/%s" % (root, target)
+                    subprocess.run(["rm", "-rf", path], check=True)
+                    os.symlink("%s/%s" % (absolute, os.path.basename(target)), path)
+                self.run_command("enroot", "start", "hostile", "nvidia-smi")
+                self.assertEqual(harness.files_below(outside), [])
+                self.assertEqual(os.listdir(outside), [])
+                self.assertEqual(os.readlink("%s/%s" % (root, targets[0])), "%s/%s" % (
+                    absolute, os.path.basename(targets[0])))
+
+
+class TestDiagnosis(GpuCase):
+    def test_one_line_says_why_a_gpu_is_not_usable(self):
+        target = next(iter(self.targets()))
+        host = self.host_copy()
+        for env, says in (
+                ({"NVIDIA_VISIBLE_DEVICES": "7"}, "unknown device: 7"),
+                ({"NVIDIA_DRIVER_CAPABILITIES": "gpu"}, "unknown driver capability: gpu"),
+                ({"NVIDIA_REQUIRE_CUDA": "driver>=1000"},
+                 "requirement error: unsatisfied condition: driver>=1000, please update your "
+                 "driver.*NVIDIA_DISABLE_REQUIRE"),
+                ({"NVIDIA_REQUIRE_CUDA": "frob"}, "NVIDIA_REQUIRE_CUDA: invalid expression")):
+            self.refused("start", target, "true", env=env, says=says)
+        self.output(target, "true", env={"NVIDIA_REQUIRE_CUDA": "driver>=1000",
+                                         "NVIDIA_DISABLE_REQUIRE": "1"})
+        for path, says in (("/dev/nvidiactl", "/dev/nvidiactl is missing"),
+                           ("/usr/lib/%s/libcuda.so.%s" % (gpu_host.TRIPLET, gpu_host.VERSION),
+                            "libcuda.so"),
+                           ("/proc/driver/nvidia", "the NVIDIA driver is not loaded")):
+            os.rename(host + path, host + "/away")
+            self.refused("start", target, "true", says=says)
+            os.rename(host + "/away", host + path)
+        result = self.enroot("start", target, "true", env={"NVIDIA_DRIVER_CAPABILITIES": None,
+                                                           "CUDA_VERSION": None})
+        self.assertEqual(result.err, "")
+        result = self.enroot("start", "-e", "CUDA_VERSION=12.4", target, "true",
+                             env={"NVIDIA_DRIVER_CAPABILITIES": None})
+        self.assertIn("NVIDIA_DRIVER_CAPABILITIES does not have compute", result.err)
+
+    def test_a_node_that_is_not_permitted(self):
+        target = next(iter(self.targets()))
+        host = self.host_copy()
+        os.chmod(host + "/dev/nvidia1", 0o600)
+        self.refused("start", target, "true", env={"NVIDIA_VISIBLE_DEVICES": gpu_host.GPUS[0][1]},
+                     says="/dev/nvidia1 cannot be opened: Permission denied")
+        self.assertEqual(self.output(target, "sh", "-c", "ls -d /dev/nvidia[0-9]",
+                                     env={"NVIDIA_VISIBLE_DEVICES": "0"}), "/dev/nvidia0\n")
+        for number in (0, 2):
+            os.chmod("%s/dev/nvidia%d" % (host, number), 0o600)
+        result = self.enroot("start", target, "true")
+        self.assertIn("no GPU can be used: /dev/nvidia2: Permission denied", result.err)
+
+    def test_a_site_s_own_hook_replaces_it(self):
+        hooks = self.user.home + "/.config/enroot/hooks.d"
+        gpu_host.write(hooks + "/98-nvidia.sh",
+                       "#!/bin/sh\necho REPLACED=yes >>$ENROOT_ENVIRON\n")
+        os.chmod(hooks + "/98-nvidia.sh", 0o755)
+        for target in self.targets():
+            out = self.output(target, "sh", "-c", "echo $REPLACED; ls /dev")
+            self.assertTrue(out.startswith("yes\n"), out)
+            self.assertNotIn("nvidiactl", out)
