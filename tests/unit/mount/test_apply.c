@@ -208,6 +208,56 @@ static void test_bind_flags_by_remount(void **state)
         run_with(bind_flags, true);
 }
 
+/* A file in memory, at a new name, over a file, and at the end of a link that leads out. */
+static int content(const struct mount_root *root)
+{
+        static const struct {
+                const char *target, *file;
+        } cases[] = {
+                { "/made/here", "made/here" },
+                { "/present", "present" },
+                { "/link", "outside/file" },
+        };
+        struct error err = ERROR_INIT;
+
+        CHECK(close(open("root/present", O_WRONLY | O_CREAT | O_CLOEXEC, 0644)) == 0);
+        CHECK(symlink("../../outside/file", "root/link") == 0);
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                auto_mount_plan struct mount_plan plan = MOUNT_PLAN_INIT;
+                auto_strbuf struct strbuf text = STRBUF_INIT;
+                const struct mount_entry entry = {
+                        .target = (char *)cases[i].target,
+                        .bind = true,
+                        .attr_set = MS_RDONLY,
+                        .create = MOUNT_CREATE_FILE,
+                        .content = (char *)"in\0memory",
+                        .content_length = 9,
+                };
+
+                CHECK(mount_plan_append(&plan, &entry) == 0);
+                CHECK(mount_plan_apply(&plan, root, 0, 0, NULL, &err) == 0);
+                CHECK(io_read_file(root->fd, cases[i].file, 100, &text, &err) == 0);
+                CHECK(text.length == 9 && memcmp(text.data, "in\0memory", 9) == 0);
+                CHECK(openat(root->fd, cases[i].file, O_WRONLY | O_CLOEXEC) < 0);
+                CHECK(errno == EROFS);
+        }
+        CHECK(is_empty_dir("outside"));
+        CHECK(access("root/content", F_OK) < 0); /* and nothing is left over the root */
+        return 0;
+}
+
+static void test_content(void **state)
+{
+        (void)state;
+        run_in_namespaces(content);
+}
+
+static void test_content_on_old_kernels(void **state)
+{
+        (void)state;
+        run_with(content, true);
+}
+
 /* A mount with flags that a namespace with more rights has set, as of NFS or a nosuid /home. */
 static int locked_flags(const struct mount_root *outer)
 {
@@ -531,6 +581,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_locked_flags_by_remount, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_hostile_targets_on_old_kernels, set_up,
                                                 tear_down),
+                cmocka_unit_test_setup_teardown(test_content, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_content_on_old_kernels, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_image_files, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_check, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_file_systems, set_up, tear_down),
