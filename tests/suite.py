@@ -98,6 +98,18 @@ def integration_tests():
         note("FAIL", "integration tests end well", "exit status %d" % code)
 
 
+def gpu_tests():
+    """On a machine with a GPU, what only that can show; elsewhere they are skipped by name."""
+    with tempfile.TemporaryDirectory() as directory:
+        code = run([os.path.join(ROOT, "tests/gpu/run"), "--results", directory + "/results",
+                    "--build", os.path.join(ROOT, BUILDS["unit"][0])]).returncode
+        if os.path.exists(directory + "/results"):
+            with open(directory + "/results") as file:
+                outcomes.extend(tuple(line.rstrip("\n").split("\t")) for line in file)
+    if code not in (0, 1):
+        note("FAIL", "tests of a GPU end well", "exit status %d" % code)
+
+
 def main():
     check("check-ranks finds what it should", "scripts/check-ranks", "--self-test")
     check("includes follow the ranks of ARCHITECTURE.md", "scripts/check-ranks")
@@ -105,6 +117,7 @@ def main():
     if build("unit"):
         unit_tests("unit")
         integration_tests()
+        gpu_tests()
         check("the demonstration runs", "env", "ENROOT_BUILD_DIR=" + BUILDS["unit"][0],
               "scripts/demo")
     if build("sanitized unit"):
