@@ -170,10 +170,10 @@ int gpu_private_dev(const struct gpu_request *request, unsigned int kinds,
 bool gpu_nvidia_wanted(const struct gpu_request *request);
 
 /*
- * Add what NVIDIA_VISIBLE_DEVICES and its companions ask for.
+ * Fill an empty injection with what NVIDIA_VISIBLE_DEVICES and its companions ask for.
  *
  * Returns 0, or -1 with *err saying why the GPUs that were asked for cannot be used, and
- * the injection as it was: nothing is injected in part.
+ * the injection empty: nothing is injected in part.
  */
 int gpu_nvidia_inject(const struct gpu_request *request, struct gpu_injection *injection,
                       struct error *err);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config/config.h"
 #include "env/env.h"
 
 /* A driver that is not persistent wakes each GPU, which takes seconds; in milliseconds. */
@@ -30,8 +31,9 @@ static void nvidia_release(struct nvidia *nvidia)
 /* The version of CUDA that an old image stands for, if such images get all GPUs; or NULL. */
 static const char *legacy_cuda(const struct gpu_request *request)
 {
-        if (!gpu_setting(request, LEGACY) ||
-            gpu_setting(request, "NVIDIA_REQUIRE_CUDA"))
+        const char *legacy = env_get(request->host, LEGACY);
+
+        if (!legacy || config_is_false(legacy) || gpu_setting(request, "NVIDIA_REQUIRE_CUDA"))
                 return NULL;
         return gpu_setting(request, "CUDA_VERSION");
 }

@@ -558,8 +558,12 @@ static void test_partitions_get_their_nodes(void **state)
                 const char *devices;
                 bool second, third; /* the partitions 2/1 and 3/0 of GPU 1 */
         } cases[] = {
-                { "MIG-cccc", true, false }, { "1:0", true, false }, { "MIG-GPU-bbbb/3/0", false, true },
-                { "1", true, true },         { "0", false, false },  { "all", true, true },
+                { "MIG-cccc", true, false },
+                { "1:0", true, false },
+                { "MIG-GPU-bbbb/3/0", false, true },
+                { "1", true, true },
+                { "0", false, false },
+                { "all", true, true },
         };
 
         (void)state;
@@ -691,6 +695,9 @@ static void test_old_images_on_request(void **state)
                                 unmet = { .err = ERROR_INIT };
 
         (void)state;
+        assert_int_equal(inject(&off, "debian", variables), 0);
+        assert_string_equal(strbuf_text(&off.plan), "");
+        assert_int_equal(env_set(&off.host, "ENROOT_LEGACY_CUDA", "no"), 0);
         assert_int_equal(inject(&off, "debian", variables), 0);
         assert_string_equal(strbuf_text(&off.plan), "");
         assert_int_equal(env_set(&on.host, "ENROOT_LEGACY_CUDA", "y"), 0);
