@@ -6,6 +6,7 @@ when nothing failed.
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -111,6 +112,10 @@ def gpu_tests():
 
 
 def main():
+    # nohup, and a shell that runs something in the background, have children ignore these,
+    # whose effects are tested.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
     check("check-ranks finds what it should", "scripts/check-ranks", "--self-test")
     check("includes follow the ranks of ARCHITECTURE.md", "scripts/check-ranks")
     check("shell scripts pass shellcheck", "shellcheck", *SHELL_SCRIPTS)
