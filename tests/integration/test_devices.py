@@ -427,7 +427,7 @@ class TestDevicesVerbs(DevicesCase):
 
     def podman_configuration(self, text, device):
         """What podman would start with a device, by a runtime that keeps it and fails."""
-        place = harness.world.work + "/podman"
+        place = harness.world.work + "/podman-devices"
         os.makedirs(place + "/rootfs/bin", exist_ok=True)
         os.makedirs("/etc/cdi", exist_ok=True)
         self.addCleanup(shutil.rmtree, "/etc/cdi")
