@@ -1,6 +1,7 @@
 """start of image files: where changes go, and what happens without overlayfs."""
 import os
 import subprocess
+import time
 
 import harness
 from test_environment import SettingsCase
@@ -109,7 +110,10 @@ class TestDirectory(OverlayCase):
         process = self.start("enroot", "start", "--rw", "--overlay", "layer", self.image, "sh",
                              "-c", "echo x >/kept; echo ready; sleep 1000")
         self.assertEqual(process.stdout.readline(), b"ready\n")
-        subprocess.run(["pkill", "-KILL", "-u", str(self.user.uid), "sleep"], check=True)
+        deadline = time.monotonic() + 20  # the shell says so before it starts the program
+        while subprocess.run(["pkill", "-KILL", "-u", str(self.user.uid), "sleep"]).returncode:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.02)
         process.kill()
         process.communicate(timeout=30)
         self.assertEqual(self.start_kept("cat", "/kept"), "x\n")
