@@ -15,7 +15,6 @@
 #include "util/sha256.h"
 #include "util/temp_file.h"
 
-#define IMAGE_SUFFIX     ".sqsh"
 #define REFERENCE_PREFIX "reference-"
 #define REFERENCE_LIMIT  (64u << 10) /* bytes of a reference's file */
 #define READ_SIZE        (1u << 20)
@@ -28,7 +27,7 @@ int store_image_name(const char *digest, char name[STORE_IMAGE_NAME_SIZE], struc
 
         if (store_blob_name(digest, blob_name, err) < 0)
                 return -1;
-        (void)snprintf(name, STORE_IMAGE_NAME_SIZE, "%s" IMAGE_SUFFIX, blob_name);
+        (void)snprintf(name, STORE_IMAGE_NAME_SIZE, "%s" STORE_IMAGE_SUFFIX, blob_name);
         return 0;
 }
 
@@ -112,17 +111,17 @@ void store_items_release(struct store_items *items)
 /* What kind of item a file name stands for. Returns false for files of no interest. */
 static bool classify(const char *name, struct store_item *item)
 {
-        bool hidden = name[0] == '.';
-        const char *rest = store_name_digest(name + hidden, item->digest);
+        const char *rest = store_leftover_digest(name, item->digest);
 
-        if (!rest)
-                return false;
-        if (hidden) {
+        if (rest) {
                 item->kind = STORE_PARTIAL;
                 return strcmp(rest, LOCK_SUFFIX) != 0;
         }
+        rest = store_name_digest(name, item->digest);
+        if (!rest)
+                return false;
         item->kind = *rest == '\0' ? STORE_BLOB : STORE_IMAGE;
-        return *rest == '\0' || strcmp(rest, IMAGE_SUFFIX) == 0;
+        return *rest == '\0' || strcmp(rest, STORE_IMAGE_SUFFIX) == 0;
 }
 
 static int append(struct store_items *items, const struct store_item *item, struct error *err)

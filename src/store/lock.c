@@ -74,12 +74,8 @@ void lock_sweep(const struct store *store)
                 auto_lock struct lock lock = LOCK_INIT;
                 char digest[IMAGE_DIGEST_SIZE], blob_name[STORE_NAME_SIZE];
                 struct error ignored = ERROR_INIT;
-                const char *rest;
 
-                /* ".sha256-HEX.…": a lock, or a temporary file of util/temp_file.h */
-                rest = entry->d_name[0] == '.' ? store_name_digest(entry->d_name + 1, digest)
-                                               : NULL;
-                if (!rest || *rest != '.' || store_blob_name(digest, blob_name, &ignored) < 0 ||
+                if (!store_leftover_digest(entry->d_name, digest) || store_blob_name(digest, blob_name, &ignored) < 0 ||
                     partial_is_recent(store, entry->d_name) ||
                     lock_take(&lock, store, blob_name, &ignored) <= 0 || lock.fd < 0)
                         continue;

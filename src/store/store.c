@@ -81,6 +81,16 @@ const char *store_name_digest(const char *name, char ret_digest[IMAGE_DIGEST_SIZ
         return name + strlen(digest);
 }
 
+const char *store_leftover_digest(const char *name, char ret_digest[IMAGE_DIGEST_SIZE])
+{
+        const char *rest = name[0] == '.' ? store_name_digest(name + 1, ret_digest) : NULL;
+
+        if (!rest || *rest != '.' ||
+            strncmp(rest, STORE_IMAGE_SUFFIX ".", strlen(STORE_IMAGE_SUFFIX ".")) == 0)
+                return NULL;
+        return rest;
+}
+
 int store_add_site(struct store *store, const char *path, struct error *err)
 {
         store->site_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -32,5 +32,15 @@ const char *store_name_digest(const char *name, char ret_digest[IMAGE_DIGEST_SIZ
  */
 int store_open_used(struct store *store, const char *name, struct stat *st, struct error *err);
 
+/* What the names of images end with. */
+#define STORE_IMAGE_SUFFIX ".sqsh"
+
+/*
+ * The digest in a name ".sha256-HEX.…" of something beside a blob: its lock, a part of it,
+ * a temporary file. Returns what follows the digest; NULL for other names, those of
+ * something beside an image (its lease above all) included.
+ */
+const char *store_leftover_digest(const char *name, char ret_digest[IMAGE_DIGEST_SIZE]);
+
 /* The file name of a blob. Returns 0, or -1 with *err (EINVAL) for a malformed digest. */
 int store_blob_name(const char *digest, char name[STORE_NAME_SIZE], struct error *err);

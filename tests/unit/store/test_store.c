@@ -413,6 +413,28 @@ static void test_images_by_reference(void **state)
         assert_int_equal(store_image_name("sha256:../x", name, &err), -1);
 }
 
+/* A fetch sweeps what killed ones left of blobs, and nothing that belongs to an image. */
+static void test_lease_beside_a_fetch(void **state)
+{
+        char name[STORE_IMAGE_NAME_SIZE];
+        struct lease lease = LEASE_INIT;
+        struct store_collected collected;
+        const struct store_limits limits = { .bytes = 1 };
+        struct store_writer *writer = NULL;
+        struct error err = ERROR_INIT;
+        auto_free char *file = NULL;
+
+        (void)state;
+        assert_int_equal(store_image_name(digest, name, &err), 0);
+        assert_true(asprintf(&file, ".%s.lease", name) > 0);
+        assert_int_equal(lease_take(&lease, store_dir_fd(store), name, NULL, &err), 0);
+        assert_int_equal(store_begin(store, digest, BLOB_SIZE, &writer, &err), 1);
+        store_writer_free(writer);
+        assert_int_equal(store_collect(store, &limits, &collected, &err), 0);
+        assert_int_equal(faccessat(store_dir_fd(store), file, F_OK, 0), 0);
+        lease_release(&lease);
+}
+
 /* A lease is one process's at a time, and that of a dead one is anybody's. */
 static void test_lease(void **state)
 {
@@ -464,6 +486,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_race, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_images_by_reference, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_lease, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_lease_beside_a_fetch, set_up, tear_down),
         };
         struct error err = ERROR_INIT;
 
