@@ -82,6 +82,9 @@ _Noreturn void inside_run(struct creation *creation);
 
 int mounts_apply(const struct creation *creation, const struct mount_root *root, struct error *err);
 
+/* Copy what one directory has into another one, which is empty. 0, or -1 with *err. (copy_up.c) */
+int copy_up(int from_fd, int to_fd, struct error *err);
+
 /* Paths that nobody shall see, or write to. */
 int mounts_cover(const struct creation *creation, const struct mount_root *root, struct error *err);
 

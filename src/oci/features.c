@@ -76,7 +76,7 @@ int oci_features(struct strbuf *text, struct error *err)
                 "nolazytime",  "nomand",   "norelatime",  "nostrictatime", "nosuid",
                 "private",     "rbind",    "relatime",    "remount",    "ro",      "rprivate",
                 "rshared",     "rslave",   "runbindable", "rw",         "shared",  "silent",
-                "slave",       "strictatime", "suid",     "sync",       "unbindable",
+                "slave",       "strictatime", "suid",     "sync",       "tmpcopyup", "unbindable",
         };
 
         json_write_object(&writer, NULL);

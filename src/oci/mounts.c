@@ -81,8 +81,8 @@ static int mount_cgroup(const struct creation *creation, const struct mount_root
         return bind_from_host(creation, root, entry, err);
 }
 
-/* Options without the group. malloc'd, or NULL without memory. */
-static char *without_group(const char *data)
+/* Options less those that begin with a word. malloc'd, or NULL without memory. */
+static char *without(const char *data, const char *word)
 {
         auto_strbuf struct strbuf kept = STRBUF_INIT;
 
@@ -90,7 +90,7 @@ static char *without_group(const char *data)
         while (data && *data) {
                 size_t length = strcspn(data, ",");
 
-                if (strncmp(data, "gid=", 4) != 0) {
+                if (strncmp(data, word, strlen(word)) != 0) {
                         (void)strbuf_append(&kept, kept.length > 0 ? "," : "");
                         (void)strbuf_append_mem(&kept, data, length);
                 }
@@ -105,7 +105,7 @@ static int mount_devpts(const struct creation *creation, const struct mount_root
                         struct mount_entry *entry, struct error *err)
 {
         struct mount_entry devpts = *entry;
-        auto_free char *data = without_group(entry->data);
+        auto_free char *data = without(entry->data, "gid=");
 
         if (!data)
                 return error_no_memory(err);
@@ -113,6 +113,37 @@ static int mount_devpts(const struct creation *creation, const struct mount_root
         if (apply(creation, root, entry, err) == 0)
                 return 0;
         return err->code == EINVAL ? apply(creation, root, &devpts, err) : -1;
+}
+
+/* ---- file systems in memory ---- */
+
+/* What is there before the mount is reached by its descriptor after it. */
+static int mount_copy(const struct creation *creation, const struct mount_root *root,
+                      const struct mount_entry *entry, struct error *err)
+{
+        auto_close int below = path_open_in_root(root->fd, entry->target, O_RDONLY | O_DIRECTORY,
+                                                 0);
+        auto_close int mounted = -1;
+        auto_free char *data = without(entry->data, "tmpcopyup");
+        struct mount_entry tmpfs = *entry;
+
+        if (!data)
+                return error_no_memory(err);
+        tmpfs.data = data;
+        /* It can be written to until it is full of what it shall have. */
+        tmpfs.attr_set &= ~(uint64_t)MS_RDONLY;
+        if (apply(creation, root, &tmpfs, err) < 0)
+                return -1;
+        mounted = path_open_in_root(root->fd, entry->target, O_RDONLY | O_DIRECTORY, 0);
+        if (mounted < 0)
+                return error_errno(err, "%s", entry->target);
+        if (below >= 0 && copy_up(below, mounted, err) < 0)
+                return error_prefix(err, "%s: tmpcopyup", entry->target);
+        if (!(entry->attr_set & MS_RDONLY))
+                return 0;
+        tmpfs.remount = tmpfs.bind = true;
+        tmpfs.attr_set |= MS_RDONLY;
+        return apply(creation, root, &tmpfs, err);
 }
 
 static int apply_one(const struct creation *creation, const struct mount_root *root,
@@ -124,6 +155,8 @@ static int apply_one(const struct creation *creation, const struct mount_root *r
                 return mount_cgroup(creation, root, entry, err);
         if (strcmp(entry->type, "devpts") == 0)
                 return mount_devpts(creation, root, entry, err);
+        if (strcmp(entry->type, "tmpfs") == 0 && entry->data && strstr(entry->data, "tmpcopyup"))
+                return mount_copy(creation, root, entry, err);
         if (apply(creation, root, entry, err) == 0)
                 return 0;
         /* EPERM: a namespace that is not this user namespace's; EBUSY: it is there already. */

@@ -43,6 +43,14 @@ static int add_path(const char *path, const char *bundle, struct strbuf *text, s
         return 0;
 }
 
+/* What errors of the plan begin with. */
+static int name_origin(struct mount_entry *entry, struct error *err)
+{
+        free(entry->origin);
+        entry->origin = strdup("config.json");
+        return entry->origin ? 0 : error_no_memory(err);
+}
+
 static int parse_mount(const struct json_node *object, const char *bundle, struct oci_spec *ret,
                        struct error *err)
 {
@@ -72,7 +80,7 @@ static int parse_mount(const struct json_node *object, const char *bundle, struc
                                 strbuf_text(&target), is_bind ? "none" : type,
                                 strbuf_text(&options)) < 0)
                 return error_prefix(err, "%s", target_text);
-        return 0;
+        return name_origin(&ret->mounts.entries[ret->mounts.count - 1], err);
 }
 
 int spec_parse_mounts(const struct json_node *root, const char *bundle, struct oci_spec *ret,
