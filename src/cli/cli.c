@@ -168,9 +168,9 @@ int cli_main(int argc, char **argv, char **environment)
         if (helper)
                 return helper_main(helper, argc, argv, environment);
         if (oci_is_program(argc > 0 ? argv[0] : NULL))
-                return oci_main(argc, argv, environment);
+                return oci_main(argc, argv, argv, environment);
         if (argc > 1 && strcmp(argv[1], "oci") == 0)
-                return oci_main(argc - 1, argv + 1, environment);
+                return oci_main(argc - 1, argv + 1, argv, environment);
         if (verb)
                 return verb_main(verb, argc - 1 - count, argv + 1 + count, environment);
         return without_verb(argc, argv);

@@ -73,7 +73,12 @@ static int open_log(struct error *err)
         return messages_log_to(oci_options.log, *format == 'j', err);
 }
 
-int oci_main(int argc, char **argv, char **environment)
+static bool enters_container(const struct verb *verb)
+{
+        return verb == &verb_oci_create || verb == &verb_oci_run || verb == &verb_oci_exec;
+}
+
+int oci_main(int argc, char **argv, char **program_argv, char **environment)
 {
         struct error err = ERROR_INIT;
         struct report report = { 0 };
@@ -102,6 +107,10 @@ int oci_main(int argc, char **argv, char **environment)
                 print_usage(stderr);
                 return 1;
         }
+        if (enters_container(verb) && oci_become_copy(program_argv, environment, &err) < 0) {
+                message_error(err.message);
+                return 1;
+        }
         return verb_main(verb, argc - 2 - rest, argv + 2 + rest, environment);
 }
 
@@ -115,6 +124,17 @@ char *oci_root(const struct config *config, struct error *err)
         if (!root)
                 error_no_memory(err);
         return root;
+}
+
+int oci_parse_late_options(const struct option *options_of_verb, char **words, struct error *err)
+{
+        int count = 0, rest = 0;
+
+        while (words[count])
+                count++;
+        if (option_table_parse(options_of_verb, count, words, &rest, err) < 0)
+                return -1;
+        return rest < count ? error_set(err, EINVAL, "too many arguments: %s", words[rest]) : 0;
 }
 
 int oci_parse_count(const char *option, const char *text, int *ret, struct error *err)

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "cli/options.h"
 #include "commands/commands.h"
 
 /* What stands before the command. */
@@ -18,11 +19,20 @@ extern struct oci_options {
 /* Whether the program was called as "enroot-oci". */
 bool oci_is_program(const char *program);
 
-/* argv[0] is the program or the word "oci". Returns the exit status. */
-int oci_main(int argc, char **argv, char **environment);
+/*
+ * argv[0] is the program or the word "oci"; program_argv are the words of the whole command
+ * line. Returns the exit status.
+ */
+int oci_main(int argc, char **argv, char **program_argv, char **environment);
 
 /* Where containers are: --root, or below the runtime directory. malloc'd, or NULL with *err. */
 char *oci_root(const struct config *config, struct error *err);
+
+/*
+ * Options that follow the container's name: Slurm's own examples have "run ID -b BUNDLE".
+ * words are what follows it. Returns 0, or -1 with *err for a word that is none.
+ */
+int oci_parse_late_options(const struct option *options, char **words, struct error *err);
 
 /* A number of descriptors, NULL for none. Returns 0, or -1 with *err. */
 int oci_parse_count(const char *option, const char *text, int *ret, struct error *err);

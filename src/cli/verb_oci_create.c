@@ -30,16 +30,16 @@ static int run(const struct command_context *context, char **words, struct error
         struct oci_create create = {
                 .root = root,
                 .id = words[0],
-                .bundle = values.bundle,
-                .pid_file = values.pid_file,
-                .console_socket = values.console_socket,
                 .path = env_get(&context->config->environment, "PATH"),
                 .subids = context->config->subids,
         };
 
-        if (!root || oci_parse_count("--preserve-fds", values.preserve_fds, &create.preserve_fds,
-                                     err) < 0)
+        if (!root || oci_parse_late_options(options, words + 1, err) < 0 ||
+            oci_parse_count("--preserve-fds", values.preserve_fds, &create.preserve_fds, err) < 0)
                 return -1;
+        create.bundle = values.bundle;
+        create.pid_file = values.pid_file;
+        create.console_socket = values.console_socket;
         return oci_create(&create, context->report, err);
 }
 
@@ -49,6 +49,6 @@ const struct verb verb_oci_create = {
         .summary = "Make a container from a bundle; its process waits for \"oci start\".",
         .options = options,
         .least = 1,
-        .most = 1,
+        .most = -1,
         .run = run,
 };

@@ -34,19 +34,20 @@ static int run(const struct command_context *context, char **words, struct error
         struct oci_create create = {
                 .root = root,
                 .id = words[0],
-                .bundle = values.bundle,
-                .pid_file = values.pid_file,
-                .console_socket = values.console_socket,
                 .path = env_get(&context->config->environment, "PATH"),
                 .subids = context->config->subids,
-                .foreground = !values.detach,
-                .keep = values.keep,
         };
         int status;
 
-        if (!root || oci_parse_count("--preserve-fds", values.preserve_fds, &create.preserve_fds,
-                                     err) < 0 ||
-            oci_run(&create, context->report, &status, err) < 0)
+        if (!root || oci_parse_late_options(options, words + 1, err) < 0 ||
+            oci_parse_count("--preserve-fds", values.preserve_fds, &create.preserve_fds, err) < 0)
+                return -1;
+        create.bundle = values.bundle;
+        create.pid_file = values.pid_file;
+        create.console_socket = values.console_socket;
+        create.foreground = !values.detach;
+        create.keep = values.keep;
+        if (oci_run(&create, context->report, &status, err) < 0)
                 return -1;
         return ending_of_child(status);
 }
@@ -57,6 +58,6 @@ const struct verb verb_oci_run = {
         .summary = "Create and start a container, and wait for its end.",
         .options = options,
         .least = 1,
-        .most = 1,
+        .most = -1,
         .run = run,
 };

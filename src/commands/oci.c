@@ -22,12 +22,11 @@ int command_oci_features(FILE *out, struct error *err)
 
 int command_oci_state(const char *root, const char *id, FILE *out, struct error *err)
 {
-        auto_close int root_fd = oci_root_open(root, err);
         auto_oci_state struct oci_state state = OCI_STATE_INIT;
+        auto_close int root_fd = oci_state_open(root, id, &state, err);
         auto_strbuf struct strbuf text = STRBUF_INIT;
 
-        if (root_fd < 0 || oci_state_load(root_fd, id, &state, err) < 0 ||
-            oci_state_print(&state, true, &text, err) < 0)
+        if (root_fd < 0 || oci_state_print(&state, true, &text, err) < 0)
                 return -1;
         return print(&text, out, err);
 }
@@ -57,13 +56,16 @@ static int add_item(const struct oci_state *state, struct json_writer *writer, s
 
 int command_oci_list(const char *root, enum list_format format, FILE *out, struct error *err)
 {
-        auto_close int root_fd = oci_root_open(root, err);
+        auto_close int root_fd = oci_root_find(root, err);
         auto_strlist struct strlist ids = STRLIST_INIT;
         auto_strbuf struct strbuf text = STRBUF_INIT;
         struct json_writer writer = { .text = &text };
 
-        if (root_fd < 0 || oci_state_ids(root_fd, &ids, err) < 0)
+        if (root_fd < 0 && err->code != ENOENT)
                 return -1;
+        if (root_fd >= 0 && oci_state_ids(root_fd, &ids, err) < 0)
+                return -1;
+        *err = (struct error)ERROR_INIT;
         if (format == LIST_JSON)
                 json_write_array(&writer, NULL);
         else if (format == LIST_FANCY)

@@ -18,17 +18,6 @@
 
 #define KILL_ROUNDS 1000 /* of 10 ms, in which a process that was killed must be gone */
 
-/* Open a container by root and id. Returns the root's descriptor, or -1 with *err. */
-static int open_container(const char *root, const char *id, struct oci_state *ret,
-                          struct error *err)
-{
-        auto_close int root_fd = oci_root_open(root, err);
-
-        if (root_fd < 0 || oci_state_load(root_fd, id, ret, err) < 0)
-                return -1;
-        return TAKE_FD(root_fd);
-}
-
 int write_pid_file(const char *path, pid_t pid, struct error *err)
 {
         const char *slash = path ? strrchr(path, '/') : NULL;
@@ -94,7 +83,7 @@ int oci_start(const char *root, const char *id, struct report *report, struct er
 {
         auto_oci_state struct oci_state state = OCI_STATE_INIT;
         auto_oci_spec struct oci_spec spec = { .document = NULL };
-        auto_close int root_fd = open_container(root, id, &state, err);
+        auto_close int root_fd = oci_state_open(root, id, &state, err);
 
         if (root_fd < 0)
                 return -1;
@@ -150,7 +139,7 @@ static int kill_others(const struct oci_state *state, int sig, struct error *err
 int oci_kill(const char *root, const char *id, int sig, bool all, struct error *err)
 {
         auto_oci_state struct oci_state state = OCI_STATE_INIT;
-        auto_close int root_fd = open_container(root, id, &state, err);
+        auto_close int root_fd = oci_state_open(root, id, &state, err);
 
         if (root_fd < 0)
                 return -1;
@@ -191,22 +180,33 @@ static int end_processes(struct oci_state *state, struct error *err)
                          state->pid);
 }
 
+/* What a killed creation has left of something that is no container, if anything. */
+static int remove_remains(const char *root, const char *id, struct error *err)
+{
+        auto_close int root_fd = oci_root_find(root, err);
+
+        if (root_fd >= 0)
+                return state_remove(root_fd, id, err);
+        if (err->code != ENOENT)
+                return -1;
+        *err = (struct error)ERROR_INIT;
+        return 0;
+}
+
 int oci_delete(const char *root, const char *id, bool force, struct report *report,
                struct error *err)
 {
         auto_oci_state struct oci_state state = OCI_STATE_INIT;
         auto_oci_spec struct oci_spec spec = { .document = NULL };
-        auto_close int root_fd = oci_root_open(root, err);
+        auto_close int root_fd = -1;
         struct error ignored = ERROR_INIT;
 
-        if (root_fd < 0)
-                return -1;
-        if (oci_state_load(root_fd, id, &state, err) < 0) {
-                /* What a killed creation has left goes, too. */
+        root_fd = oci_state_open(root, id, &state, err);
+        if (root_fd < 0) {
                 if (err->code != ENOENT || !force)
                         return -1;
                 *err = (struct error)ERROR_INIT;
-                return state_remove(root_fd, id, err);
+                return remove_remains(root, id, err);
         }
         if (!force && (state.status == OCI_RUNNING || state.status == OCI_CREATING))
                 return error_set(err, EBUSY, "container %s is %s: kill it first, or use --force",

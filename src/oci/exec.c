@@ -152,9 +152,9 @@ static int change_process(struct joining *joining, struct error *err)
 static int prepare(struct joining *joining, struct error *err)
 {
         const struct oci_exec *exec = joining->exec;
-        auto_close int root_fd = oci_root_open(exec->root, err);
+        auto_close int root_fd = oci_state_open(exec->root, exec->id, &joining->state, err);
 
-        if (root_fd < 0 || oci_state_load(root_fd, exec->id, &joining->state, err) < 0)
+        if (root_fd < 0)
                 return -1;
         if (joining->state.status != OCI_RUNNING && joining->state.status != OCI_CREATED)
                 return error_set(err, ESRCH, "container %s is not running", exec->id);

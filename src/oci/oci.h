@@ -208,11 +208,22 @@ struct oci_state {
 void oci_state_release(struct oci_state *state);
 #define auto_oci_state auto_cleanup(oci_state_release)
 
-/* Open ROOT, made if it is not there. A descriptor that the caller closes, or -1 with *err. */
+/*
+ * Open ROOT, made if it is not there. A descriptor that the caller closes, or -1 with *err.
+ *
+ * Root that looks at a user's containers, as Slurm's daemons do, becomes that user first:
+ * what is written there, processes to kill and hooks to run, is the user's word.
+ */
 int oci_root_open(const char *root, struct error *err);
+
+/* The same without making it: ENOENT when there never was a container. */
+int oci_root_find(const char *root, struct error *err);
 
 /* Find a container. Returns 0, or -1 with *err (ENOENT). */
 int oci_state_load(int root_fd, const char *id, struct oci_state *ret, struct error *err);
+
+/* The same below ROOT. Returns a descriptor of that, which the caller closes, or -1 with *err. */
+int oci_state_open(const char *root, const char *id, struct oci_state *ret, struct error *err);
 
 /* What it is doing now. */
 enum oci_status oci_state_status(struct oci_state *state);
@@ -225,6 +236,12 @@ int oci_state_print(const struct oci_state *state, bool all, struct strbuf *text
                     struct error *err);
 
 /* ---- the commands ---- */
+
+/*
+ * For commands that enter containers: as root, execute a copy of this program that no
+ * container can change. Returns 0 where that is not needed or done; -1 with *err.
+ */
+int oci_become_copy(char **argv, char **environment, struct error *err);
 
 struct oci_create {
         const char *root, *id, *bundle;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <inttypes.h>
 #include <pwd.h>
 #include <signal.h>
@@ -41,6 +42,11 @@ void oci_state_release(struct oci_state *state)
         if (state->lock_fd >= 0)
                 (void)close(state->lock_fd);
         *state = (struct oci_state)OCI_STATE_INIT;
+}
+
+static int invalid_id(const char *id, struct error *err)
+{
+        return error_set(err, EINVAL, "\"%.100s\" is no name of a container", id);
 }
 
 /* ---- locks: a byte of the file each ---- */
@@ -278,12 +284,24 @@ static int load(struct oci_state *state, struct error *err)
         return 0;
 }
 
+int oci_state_open(const char *root, const char *id, struct oci_state *ret, struct error *err)
+{
+        auto_close int root_fd = -1;
+
+        if (!oci_id_valid(id))
+                return invalid_id(id, err);
+        root_fd = oci_root_find(root, err);
+        if (root_fd < 0)
+                return err->code == ENOENT ? not_found(id, err) : -1;
+        return oci_state_load(root_fd, id, ret, err) < 0 ? -1 : TAKE_FD(root_fd);
+}
+
 int oci_state_load(int root_fd, const char *id, struct oci_state *ret, struct error *err)
 {
         auto_oci_state struct oci_state state = OCI_STATE_INIT;
 
         if (!oci_id_valid(id))
-                return error_set(err, EINVAL, "\"%.100s\" is no name of a container", id);
+                return invalid_id(id, err);
         state.id = strdup(id);
         if (!state.id)
                 return error_no_memory(err);
@@ -314,14 +332,33 @@ int oci_state_ids(int root_fd, struct strlist *ids, struct error *err)
 
 /* ---- making and removing ---- */
 
+static int become_owner(const struct stat *st, const char *root, struct error *err)
+{
+        if (st->st_uid == geteuid())
+                return 0;
+        if (geteuid() != 0)
+                return error_set(err, EPERM, "%s belongs to another user", root);
+        if (setgroups(0, NULL) < 0 || setresgid(st->st_gid, st->st_gid, st->st_gid) < 0 ||
+            setresuid(st->st_uid, st->st_uid, st->st_uid) < 0)
+                return error_errno(err, "%s: cannot become its owner", root);
+        return 0;
+}
+
+int oci_root_find(const char *root, struct error *err)
+{
+        auto_close int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        struct stat st;
+
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return error_errno(err, "%s", root);
+        return become_owner(&st, root, err) < 0 ? -1 : TAKE_FD(fd);
+}
+
 int oci_root_open(const char *root, struct error *err)
 {
-        int fd;
-
         if (path_make_private_dirs(root, 0700, err) < 0)
                 return -1;
-        fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        return fd < 0 ? error_errno(err, "%s", root) : fd;
+        return oci_root_find(root, err);
 }
 
 static int set_facts(struct oci_state *state, const char *id, struct error *err)
@@ -378,7 +415,7 @@ int state_create(int root_fd, const char *id, struct oci_state *ret, struct erro
         int result;
 
         if (!oci_id_valid(id))
-                return error_set(err, EINVAL, "\"%.100s\" is no name of a container", id);
+                return invalid_id(id, err);
         if (set_facts(&state, id, err) < 0)
                 return -1;
         /* Between the directory and its lock it looks unfinished: nobody else may look then. */

@@ -260,7 +260,8 @@ class TestCommandLine(OciCase):
         self.assertTrue(features["linux"]["seccomp"]["enabled"])
 
     def test_the_usual_root_is_the_runtime_directory(self):
-        self.enroot("oci", "list")
+        self.assertEqual(self.enroot("oci", "list", "-q").out, "")
+        self.enroot("oci", "run", "-b", self.bundle(self.spec("true")), "c")
         self.assertTrue(os.path.isdir(self.user.run + "/enroot/oci"))
         subprocess.run(["rm", "-rf", self.user.run + "/enroot"], check=True)
 
@@ -684,6 +685,109 @@ class TestSlurm(OciCase):
         self.wait_for(name, "stopped")
         self.assertEqual(call("delete --force " + name).code, 0)
         self.assertNotEqual(call("state " + name).code, 0)
+
+
+    def test_root_who_looks_at_a_users_containers_is_that_user(self):
+        """Slurm runs RunTimeQuery and RunTimeDelete as root in the end"""
+        found = self.user.work + "/who"
+        self.create("c", hooks={"poststop": [{"path": "/bin/sh", "args": [
+            "sh", "-c", "id -u >%s" % found]}]})
+        root = harness.world.root
+        self.assertEqual(json.loads(self.done("state", "c", user=root))["status"], "created")
+        self.done("delete", "--force", "c", user=root)
+        with open(found) as file:
+            self.assertEqual(int(file.read()), self.user.uid)
+        self.create("c")
+        os.chmod(self.user.run, 0o755)
+        os.chmod(self.states, 0o755)
+        self.fails("kill", "c", says="belongs to another user", user=harness.world.other)
+
+    def test_options_may_follow_the_name(self):
+        """As Slurm's examples have them: run ID -b BUNDLE"""
+        self.done("run", "c", "-b", self.bundle(self.spec("true")))
+        self.fails("run", "c", "-b", self.bundle(self.spec("true")), "x", says="too many arguments")
+
+
+PODMAN = """
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+printf '[storage]\\ndriver="vfs"\\ngraphroot="%s/root"\\nrunroot="%s/run"\\n' $1 $1 >$1/storage.conf
+cat >$1/containers.conf <<END
+[engine]
+cgroup_manager="cgroupfs"
+events_logger="file"
+runtime_supports_nocgroup=["enroot-oci"]
+runtime_supports_json=["enroot-oci"]
+[engine.runtimes]
+enroot-oci=["$2/enroot-oci"]
+END
+export CONTAINERS_STORAGE_CONF=$1/storage.conf CONTAINERS_CONF=$1/containers.conf
+podman() { command podman --runtime enroot-oci "$@"; }
+tar --owner=0 --group=0 -C $3 -c . | podman import --quiet - test/alpine >/dev/null
+options="--cgroups=disabled --net=host"
+"""
+
+
+class TestPodman(OciCase):
+    """podman --runtime; conmon calls create, start, exec, kill and delete"""
+
+    def podman(self, script):
+        place = harness.world.work + "/podman"
+        os.mkdir(place)
+        self.addCleanup(subprocess.run, ["rm", "-rf", place], check=True)
+        result = subprocess.run(
+            ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+             "--propagation", "private", "sh", "-uc", PODMAN + script, "sh", place,
+             harness.world.bin, self.rootfs], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, timeout=harness.TIMEOUT)
+        return result.stdout.decode()
+
+    def test_run(self):
+        out = self.podman("""
+podman run --rm $options test/alpine sh -c 'id -u; grep Seccomp: /proc/self/status; exit 5'
+echo status $?
+podman run --rm $options test/alpine missing; echo status $?
+podman run --rm $options --user 1000 --read-only --tmpfs /t -v /etc/passwd:/p:ro --uts private \\
+    --hostname box --ulimit nofile=90:90 --ulimit nproc=400:400 test/alpine \\
+    sh -c 'id -u; hostname; touch /x /p 2>&1; ulimit -n; grep -c root /p; grep CapEff /proc/self/status'
+podman run --rm $options --uidmap 0:100000:1000 test/alpine cat /proc/self/uid_map
+podman run --rm --net=none test/alpine sh -c 'ls /sys/class/net'
+""")
+        self.assertRegex(out, r"^0\nSeccomp:\t2\nstatus 5\n", out)
+        self.assertRegex(out, r"not found\nstatus 127\n", out)
+        self.assertRegex(out, r"1000\nbox\n(touch: .*\n){2}90\n\d+\nCapEff:\t0{16}\n", out)
+        self.assertRegex(out, r"\n +0 +100000 +1000\nlo\n$", out)
+
+    def test_roots_container_cannot_change_the_program(self):
+        """CVE-2019-5736"""
+        program = os.path.realpath(harness.world.bin + "/enroot")
+        with open(program, "rb") as file:
+            before = file.read()
+        out = self.podman("""
+podman run -d --name box $options test/alpine sh -c '
+    ln -sf /proc/self/exe /bin/trap; : >/ready
+    while :; do for p in /proc/[0-9]*; do
+        case $(readlink $p/exe) in *enroot*) readlink $p/exe >>/seen; echo x >$p/exe;; esac
+    done 2>/dev/null; done' >/dev/null
+for i in 1 2 3 4 5 6 7 8; do podman exec box /bin/trap --version >/dev/null 2>&1; done
+podman exec box cat /seen; podman rm -f -t 0 box
+""")
+        with open(program, "rb") as file:
+            self.assertEqual(file.read(), before, out)
+        self.assertNotIn(program, out)
+
+    def test_exec_terminals_kill_and_rm(self):
+        out = self.podman("""
+podman run -d --name box $options test/alpine sleep 1000 >/dev/null
+podman exec box sh -c 'echo in $$; exit 3'; echo status $?
+podman exec box missing; echo status $?
+script -qec "podman --runtime enroot-oci exec -it box tty" /dev/null
+script -qec "podman --runtime enroot-oci run --rm -it $options test/alpine tty" /dev/null
+podman kill box; podman wait box
+podman rm box; podman ps -aq; echo end
+""")
+        self.assertRegex(out, r"^in \d+\nstatus 3\n.*not found\nstatus 127\n", out)
+        self.assertEqual(out.count("/dev/pts/0\r\n"), 2, out)
+        self.assertRegex(out, r"box\n137\n\S+\nend\n$", out)
 
 
 class TestBundle(OciCase):
