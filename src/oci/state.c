@@ -238,7 +238,8 @@ static int parse(const char *text, size_t length, struct oci_state *ret, struct 
         const char *boot_then = NULL, *start = NULL;
         int64_t pid;
 
-        if (!root || boot_id(&boot, err) < 0 || copy_text(root, "ociVersion", &ret->version, err) < 0 ||
+        if (!root || boot_id(&boot, err) < 0 ||
+            copy_text(root, "ociVersion", &ret->version, err) < 0 ||
             copy_text(root, "bundle", &ret->bundle, err) < 0 ||
             copy_text(root, "rootfs", &ret->rootfs, err) < 0 ||
             copy_text(root, "created", &ret->created, err) < 0 ||

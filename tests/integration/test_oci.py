@@ -135,8 +135,8 @@ class TestLifeCycle(OciCase):
         self.done("delete", "--force", "box")
 
     def test_run_passes_streams_and_status_on_and_leaves_nothing(self):
-        result = self.oci("run", "-b", self.bundle(self.spec("sh", "-c", "cat; echo e >&2; exit 7")),
-                          "c", input=b"through")
+        bundle = self.bundle(self.spec("sh", "-c", "cat; echo e >&2; exit 7"))
+        result = self.oci("run", "-b", bundle, "c", input=b"through")
         self.assertEqual((result.code, result.out, result.err), (7, "through", "e\n"))
         self.assertEqual(os.listdir(self.states), [])
         bundle = self.bundle(self.spec("sh", "-c", "kill -9 $$"))
@@ -337,7 +337,8 @@ class TestConfiguration(OciCase):
             file.write("content\n")
         os.mkdir(self.user.work + "/dir")
         bundle = self.bundle(self.spec(
-            "sh", "-c", "cat /etc/f; (: >/etc/f) 2>/dev/null || echo ro; grep ' /a/b ' /proc/mounts",
+            "sh", "-c",
+            "cat /etc/f; (: >/etc/f) 2>/dev/null || echo ro; grep ' /a/b ' /proc/mounts",
             mounts=[{"destination": "/etc/f", "type": "bind", "source": "../file",
                      "options": ["rbind", "ro", "rprivate"]},
                     {"destination": "/a/b", "type": "none", "source": self.user.work + "/dir",
@@ -390,7 +391,8 @@ class TestConfiguration(OciCase):
     def test_devices(self):
         """devices; those that every container has"""
         out = self.output("sh", "-c", "for d in null zero full random urandom tty fuse; do "
-                          "[ -c /dev/$d ] || echo no $d; done; readlink /dev/ptmx; readlink /dev/fd; "
+                          "[ -c /dev/$d ] || echo no $d; done; "
+                          "readlink /dev/ptmx; readlink /dev/fd; "
                           "echo x >/dev/null; head -c 3 /dev/zero | wc -c",
                           linux={"devices": [{"path": "/dev/fuse", "type": "c", "major": 10,
                                               "minor": 229}]})
@@ -748,7 +750,8 @@ echo status $?
 podman run --rm $options test/alpine missing; echo status $?
 podman run --rm $options --user 1000 --read-only --tmpfs /t -v /etc/passwd:/p:ro --uts private \\
     --hostname box --ulimit nofile=90:90 --ulimit nproc=400:400 test/alpine \\
-    sh -c 'id -u; hostname; touch /x /p 2>&1; ulimit -n; grep -c root /p; grep CapEff /proc/self/status'
+    sh -c 'id -u; hostname; touch /x /p 2>&1; ulimit -n; grep -c root /p
+           grep CapEff /proc/self/status'
 podman run --rm $options --uidmap 0:100000:1000 test/alpine cat /proc/self/uid_map
 podman run --rm --net=none test/alpine sh -c 'ls /sys/class/net'
 """)
@@ -780,8 +783,9 @@ podman exec box cat /seen; podman rm -f -t 0 box
 podman run -d --name box $options test/alpine sleep 1000 >/dev/null
 podman exec box sh -c 'echo in $$; exit 3'; echo status $?
 podman exec box missing; echo status $?
-script -qec "podman --runtime enroot-oci exec -it box tty" /dev/null
-script -qec "podman --runtime enroot-oci run --rm -it $options test/alpine tty" /dev/null
+mkfifo $1/keys; exec 3<>$1/keys  # an end of the input would make podman detach
+script -qec "podman --runtime enroot-oci exec -it box tty" /dev/null <&3
+script -qec "podman --runtime enroot-oci run --rm -it $options test/alpine tty" /dev/null <&3
 podman kill box; podman wait box
 podman rm box; podman ps -aq; echo end
 """)
