@@ -1,109 +1,22 @@
 """slurm: the plugin on a cluster of three nodes, with jobs of ordinary users."""
 import contextlib
-import importlib.machinery
-import importlib.util
 import os
 import re
-import shutil
 import signal
-import subprocess
 import time
-import unittest
 
 import harness
 import servers
-
-NODES = 3
-CLUSTER = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../slurm/cluster")
-SITE_CONF = "/etc/enroot/enroot.conf.d/50-slurm-tests.conf"
-
-cluster = None  # its directory
-
-
-def load_cluster():
-    loader = importlib.machinery.SourceFileLoader("cluster", CLUSTER)
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("cluster", loader))
-    loader.exec_module(module)
-    return module
-
-
-def plugin():
-    """The installed plugin, or None where it was not built."""
-    found = subprocess.run(["find", harness.world.work + "/install", "-name", "spank_enroot.so"],
-                           stdout=subprocess.PIPE, check=True).stdout.decode().split()
-    return found[0] if found else None
-
-
-def runtime_path():
-    return "runtime_path=%s/slurm-run" % harness.world.work
+import slurm_cluster
+from slurm_cluster import SlurmCase
 
 
 def setUpModule():
-    global cluster
-    if not shutil.which("slurmctld") or not shutil.which("munged") or not plugin():
-        raise unittest.SkipTest("no Slurm, or no plugin built for it")
-    os.makedirs(os.path.dirname(SITE_CONF), exist_ok=True)
-    with open(SITE_CONF, "w") as file:  # users cannot decide this for the nodes
-        file.write("ENROOT_ALLOW_HTTP yes\n")
-    module = load_cluster()
-    cluster = module.Cluster(harness.world.work + "/slurm")
-    cluster.up(module.parse([
-        "up", cluster.directory, "--plugin", plugin(), "--bin", harness.world.bin,
-        "--nodes", str(NODES),
-        "--setting", runtime_path(),
-        "--private", "/tmp"]))  # Slurm's PMIx puts files there that would be the same
+    slurm_cluster.up("slurm")
 
 
 def tearDownModule():
-    os.unlink(SITE_CONF)
-    cluster.down()
-
-
-class SlurmCase(harness.Case):
-    def tearDown(self):
-        self.wait_for_idle()  # the epilog runs as the user, too
-        super().tearDown()
-
-    def set_plugin(self, *settings):
-        """Another configuration of the plugin until the end of the test."""
-        cluster.set_plugin(runtime_path(), *settings)
-        self.addCleanup(cluster.set_plugin, runtime_path())
-
-    def slurm(self, *argv, **options):
-        # slurmstepd would make the user's TMPDIR in the container.
-        options["env"] = {"SLURM_CONF": cluster.conf, "TMPDIR": None, **options.pop("env", {})}
-        return self.run_command(*argv, **options)
-
-    def srun(self, *argv, **options):
-        """Run a step in a container, expecting success."""
-        result = self.slurm("srun", *argv, **options)
-        self.assertEqual(result.code, 0, self.logs(result))
-        return result
-
-    @staticmethod
-    def logs(result):
-        """What a failure is told with."""
-        text = str(result)
-        for name in sorted(os.listdir(cluster.directory)):
-            if name.startswith("slurmd-") and name.endswith(".log"):
-                with open(cluster.path(name)) as log:
-                    text += "\n--- %s\n%s" % (name, "".join(log.readlines()[-30:]))
-        return text
-
-    def wait_for_idle(self):
-        """Until no job is left; a node that was drained never becomes idle."""
-        deadline = time.monotonic() + 30
-        while set(cluster.states()) != {"idle"}:
-            self.assertLess(time.monotonic(), deadline, cluster.states())
-            time.sleep(0.05)
-
-    @staticmethod
-    def image(name="alpine"):
-        return harness.world.library.squashed(name)
-
-    @staticmethod
-    def reference(name="alpine"):
-        return "%s#%s" % (harness.world.servers.plain.host, harness.world.library.pushed(name))
+    slurm_cluster.down()
 
 
 class TestSrun(SlurmCase):
@@ -245,9 +158,6 @@ class TestFailures(SlurmCase):
         return servers.Proxy(harness.world.servers.plain.host, lambda request: {
             "rate": max(1, 2_000_000 // seconds)} if "/blobs/" in request["path"] else None)
 
-    def start_step(self, *argv):
-        return self.start("srun", *argv, env={"SLURM_CONF": cluster.conf, "TMPDIR": None})
-
     def test_cancelling_during_an_import(self):
         with self.slow_registry() as registry:
             image = "--container-image=%s#%s" % (
@@ -291,8 +201,7 @@ class TestNames(SlurmCase):
 
     def test_a_running_container_is_joined(self):
         image = "--container-image=" + self.image()
-        process = self.start("srun", "-N1", "-wnode1", image, self.name("runs"), "sleep", "1000",
-                             env={"SLURM_CONF": cluster.conf, "TMPDIR": None})
+        process = self.start_step("-N1", "-wnode1", image, self.name("runs"), "sleep", "1000")
         try:
             self.wait_for_program("sleep")
             show = ("sh", "-c", "pidof sleep >/dev/null; readlink /proc/self/ns/mnt; "
@@ -439,8 +348,7 @@ class TestSafety(SlurmCase):
         self.assertEqual(self.enroot("list").out, "")
 
     def test_nothing_is_left_when_slurmstepd_is_killed(self):
-        process = self.start("srun", "-N1", "--container-image=" + self.image(), "sleep", "1000",
-                             env={"SLURM_CONF": cluster.conf, "TMPDIR": None})
+        process = self.start_step("-N1", "--container-image=" + self.image(), "sleep", "1000")
         self.wait_for_program("sleep")
         for name in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError):

@@ -5,8 +5,8 @@ import subprocess
 import unittest
 
 import harness
+import slurm_cluster
 import test_oci
-import test_slurm
 
 ID = "%n.%u.%j.%s.%t"
 CALL = "enroot oci --root=%s/states-%%u/%%n"  # of each node its own, as /run would be
@@ -26,7 +26,7 @@ def setUpModule():
     global cluster
     if not shutil.which("slurmctld") or not shutil.which("munged"):
         raise unittest.SkipTest("no Slurm")
-    module = test_slurm.load_cluster()
+    module = slurm_cluster.load_cluster()
     cluster = module.Cluster(harness.world.work + "/slurm-oci")
     os.makedirs(cluster.directory)
     configure(RUN)
