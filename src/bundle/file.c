@@ -21,20 +21,12 @@
 /* Read size bytes at an offset; fewer are EBADMSG. */
 static int read_at(int fd, void *buffer, size_t size, uint64_t offset, struct error *err)
 {
-        size_t done = 0;
+        ssize_t count = io_pread_full(fd, buffer, size, offset);
 
-        while (done < size) {
-                ssize_t count = pread(fd, (char *)buffer + done, size - done,
-                                      (off_t)(offset + done));
-
-                if (count < 0 && errno == EINTR)
-                        continue;
-                if (count < 0)
-                        return error_errno(err, "read");
-                if (count == 0)
-                        return error_set(err, EBADMSG, "damaged bundle: it ends early");
-                done += (size_t)count;
-        }
+        if (count < 0)
+                return error_errno(err, "read");
+        if ((size_t)count < size)
+                return error_set(err, EBADMSG, "damaged bundle: it ends early");
         return 0;
 }
 

@@ -151,24 +151,6 @@ static void sort_members(struct archive *archive)
         archive->count = kept;
 }
 
-static ssize_t pread_full(int fd, void *buffer, size_t size, uint64_t offset)
-{
-        size_t done = 0;
-
-        while (done < size) {
-                ssize_t n = pread(fd, (char *)buffer + done, size - done, (off_t)(offset + done));
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return -1;
-                if (n == 0)
-                        break;
-                done += (size_t)n;
-        }
-        return (ssize_t)done;
-}
-
 /* file_size: an archive without its end blocks may end before a header. */
 static int read_members(struct archive *archive, uint64_t file_size, struct error *err)
 {
@@ -184,7 +166,7 @@ static int read_members(struct archive *archive, uint64_t file_size, struct erro
 
                 if (walk.position == file_size && walk.record == TAR_RECORD_NONE && file_size > 0)
                         return 0;
-                n = pread_full(archive->fd, piece, walk.wanted, walk.position);
+                n = io_pread_full(archive->fd, piece, walk.wanted, walk.position);
                 if (n < 0)
                         return error_errno(err, "read");
                 if ((size_t)n < walk.wanted)
@@ -245,7 +227,7 @@ static bool is_plain(int fd)
         struct stat st;
 
         return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && lseek(fd, 0, SEEK_CUR) == 0 &&
-               pread_full(fd, head, sizeof(head), 0) == (ssize_t)sizeof(head) &&
+               io_pread_full(fd, head, sizeof(head), 0) == (ssize_t)sizeof(head) &&
                starts_like_tar(head);
 }
 
@@ -363,7 +345,7 @@ int archive_read(const struct archive *archive, const char *name, size_t limit,
         text = malloc((size_t)extent.size + 1);
         if (!text)
                 return error_no_memory(err);
-        n = pread_full(extent.fd, text, (size_t)extent.size, extent.offset);
+        n = io_pread_full(extent.fd, text, (size_t)extent.size, extent.offset);
         if (n < 0)
                 return error_errno(err, "%.200s", name);
         if ((uint64_t)n < extent.size)
@@ -387,7 +369,7 @@ static ssize_t extent_read(struct stream *stream, void *buffer, size_t size, str
 
         if (size > self->extent.size)
                 size = (size_t)self->extent.size;
-        n = pread_full(self->extent.fd, buffer, size, self->extent.offset);
+        n = io_pread_full(self->extent.fd, buffer, size, self->extent.offset);
         if (n < 0)
                 return error_errno(err, "read");
         if ((size_t)n < size)

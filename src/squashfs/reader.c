@@ -17,6 +17,7 @@
 #include <sqfs/xattr.h>
 
 #include "squashfs/compressor.h"
+#include "util/io.h"
 
 /* The magic number as a machine of the other byte order writes it: images before 4.0. */
 #define MAGIC_SWAPPED 0x68737173
@@ -32,26 +33,6 @@ int image_damaged(const struct squashfs_image *image, struct error *err, const c
         return error_set(err, EBADMSG, "%s: damaged image: %s", image->name, detail);
 }
 
-/* Read as much as there is, up to size. Returns the bytes read, or -1 with errno. */
-static ssize_t pread_full(int fd, void *buffer, size_t size, uint64_t position)
-{
-        size_t done = 0;
-
-        while (done < size) {
-                ssize_t count =
-                        pread(fd, (uint8_t *)buffer + done, size - done, (off_t)(position + done));
-
-                if (count < 0 && errno == EINTR)
-                        continue;
-                if (count < 0)
-                        return -1;
-                if (count == 0)
-                        break;
-                done += (size_t)count;
-        }
-        return (ssize_t)done;
-}
-
 int image_pread(const struct squashfs_image *image, void *buffer, size_t size, uint64_t position,
                 struct error *err)
 {
@@ -59,7 +40,7 @@ int image_pread(const struct squashfs_image *image, void *buffer, size_t size, u
 
         if (position > image->super.bytes_used || size > image->super.bytes_used - position)
                 return image_damaged(image, err, "refers to %zu bytes at %" PRIu64, size, position);
-        count = pread_full(image->fd, buffer, size, image->base + position);
+        count = io_pread_full(image->fd, buffer, size, image->base + position);
         if (count < 0)
                 return error_errno(err, "%s: read at %" PRIu64, image->name, position);
         if ((size_t)count != size)
@@ -72,7 +53,7 @@ int image_pread(const struct squashfs_image *image, void *buffer, size_t size, u
 int squashfs_probe(int fd, struct error *err)
 {
         uint32_t magic = 0;
-        ssize_t count = pread_full(fd, &magic, sizeof(magic), 0);
+        ssize_t count = io_pread_full(fd, &magic, sizeof(magic), 0);
 
         if (count < 0)
                 return error_errno(err, "read");
@@ -82,7 +63,7 @@ int squashfs_probe(int fd, struct error *err)
 int squashfs_identity(int fd, char ret[SQUASHFS_IDENTITY_SIZE], struct error *err)
 {
         uint8_t super[sizeof(sqfs_super_t)];
-        ssize_t count = pread_full(fd, super, sizeof(super), 0);
+        ssize_t count = io_pread_full(fd, super, sizeof(super), 0);
         uint32_t magic;
 
         static_assert(2 * sizeof(super) + 1 == SQUASHFS_IDENTITY_SIZE, "size of a super block");
@@ -154,7 +135,7 @@ static int check_super(const struct squashfs_image *image, struct error *err)
 static int read_super(struct squashfs_image *image, struct error *err)
 {
         sqfs_super_t *super = &image->super;
-        ssize_t count = pread_full(image->fd, super, sizeof(*super), image->base);
+        ssize_t count = io_pread_full(image->fd, super, sizeof(*super), image->base);
 
         if (count < 0)
                 return error_errno(err, "%s: read", image->name);

@@ -125,7 +125,7 @@ int step_read_environment(int fd, struct strlist *ret, struct error *err)
 {
         auto_free char *text = NULL;
         struct stat st;
-        size_t length = 0;
+        ssize_t length;
 
         if (fstat(fd, &st) < 0)
                 return error_errno(err, "environment");
@@ -136,18 +136,11 @@ int step_read_environment(int fd, struct strlist *ret, struct error *err)
         if (!text)
                 return error_no_memory(err);
         /* The tasks of a node read the same file at once: they share its position. */
-        while (length < (size_t)st.st_size) {
-                size_t rest = (size_t)st.st_size - length;
-                ssize_t size = pread(fd, text + length, rest, (off_t)length);
-
-                if (size < 0 && errno != EINTR)
-                        return error_errno(err, "environment");
-                if (size == 0)
-                        break;
-                length += size > 0 ? (size_t)size : 0;
-        }
+        length = io_pread_full(fd, text, (size_t)st.st_size, 0);
+        if (length < 0)
+                return error_errno(err, "environment");
         text[length] = '\0';
-        for (size_t at = 0; at < length; at += strlen(text + at) + 1)
+        for (size_t at = 0; at < (size_t)length; at += strlen(text + at) + 1)
                 if (strchr(text + at, '=') && strlist_append(ret, text + at) < 0)
                         return error_no_memory(err);
         return 0;

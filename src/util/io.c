@@ -26,6 +26,24 @@ ssize_t io_read_full(int fd, void *buffer, size_t size)
         return (ssize_t)done;
 }
 
+ssize_t io_pread_full(int fd, void *buffer, size_t size, uint64_t offset)
+{
+        size_t done = 0;
+
+        while (done < size) {
+                ssize_t n = pread(fd, (char *)buffer + done, size - done, (off_t)(offset + done));
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return -1;
+                if (n == 0)
+                        break;
+                done += (size_t)n;
+        }
+        return (ssize_t)done;
+}
+
 int io_write_full(int fd, const void *data, size_t size)
 {
         size_t done = 0;

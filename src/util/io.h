@@ -13,6 +13,9 @@
 /* Read exactly size bytes unless the end comes first. Returns the bytes read, or -1 with errno. */
 ssize_t io_read_full(int fd, void *buffer, size_t size);
 
+/* The same from an offset, which leaves the descriptor's own position alone. */
+ssize_t io_pread_full(int fd, void *buffer, size_t size, uint64_t offset);
+
 /* Write all size bytes. Returns 0, or -1 with errno. */
 int io_write_full(int fd, const void *data, size_t size);
 
