@@ -166,7 +166,15 @@ int command_run_find(const struct command_context *context, const struct run_arg
         return *ret_path ? 1 : -1;
 }
 
-/* Make the image in the cache, unless somebody else has made it meanwhile. */
+/* Whether the cache has the image: 1 or 0, or -1 with *err. */
+static int is_made(struct store *store, const char *digest, struct error *err)
+{
+        auto_close int fd = store_get_image(store, digest, err);
+
+        return fd >= 0 ? 1 : err->code == ENOENT ? 0 : -1;
+}
+
+/* Make the image in the cache, unless it is there, or somebody else makes it meanwhile. */
 static int make(const struct command_context *context, struct remote_image *image,
                 struct store *store, struct error *err)
 {
@@ -174,19 +182,17 @@ static int make(const struct command_context *context, struct remote_image *imag
         auto_image_output struct image_output output = IMAGE_OUTPUT_INIT;
         auto_lease struct lease lease = LEASE_INIT;
         char name[STORE_IMAGE_NAME_SIZE];
-        int fd;
+        int made = is_made(store, digest, err);
 
+        if (made != 0)
+                return made < 0 ? -1 : 0;
         if (store_image_name(digest, name, err) < 0)
                 return -1;
         if (lease_take(&lease, store_dir_fd(store), name, context->report, err) < 0)
                 return error_prefix(err, "ENROOT_CACHE_PATH: %s", store_path(store));
-        fd = store_get_image(store, digest, err);
-        if (fd >= 0) {
-                (void)close(fd);
-                return 0;
-        }
-        if (err->code != ENOENT)
-                return -1;
+        made = is_made(store, digest, err);
+        if (made != 0)
+                return made < 0 ? -1 : 0;
         if (image_output_open(&output, path_of(store, digest, err), true, err) < 0 ||
             image_build(context, image, &output, err) < 0)
                 return -1;

@@ -82,16 +82,34 @@ int store_find_image(struct store *store, const char *reference, char ret_digest
         return 1;
 }
 
+/* Whether a file of the store is that text. */
+static bool is_text(const struct store *store, const char *name, const char *text)
+{
+        auto_strbuf struct strbuf found = STRBUF_INIT;
+        struct error ignored = ERROR_INIT;
+
+        return io_read_file(store->dir_fd, name, REFERENCE_LIMIT, &found, &ignored) == 0 &&
+               strcmp(strbuf_text(&found), text) == 0;
+}
+
 int store_set_image(struct store *store, const char *reference, const char *digest,
                     struct error *err)
 {
         auto_discard struct temp_file temp = TEMP_FILE_INIT;
+        auto_free char *text = NULL;
         char name[64];
 
+        if (asprintf(&text, "%s\n%s", digest, reference) < 0) {
+                text = NULL; /* undefined after a failure */
+                return error_no_memory(err);
+        }
         reference_name(reference, name, sizeof(name));
+        /* Two fsyncs less for every start of an image that its registry has not changed. */
+        if (is_text(store, name, text))
+                return 0;
         if (temp_file_create(&temp, store->dir_fd, name, 0640, err) < 0)
                 return error_prefix(err, "ENROOT_CACHE_PATH: %s/%s", store->path, name);
-        if (dprintf(temp.fd, "%s\n%s", digest, reference) < 0)
+        if (io_write_full(temp.fd, text, strlen(text)) < 0)
                 return error_errno(err, "ENROOT_CACHE_PATH: %s/%s", store->path, name);
         if (temp_file_publish(&temp, name, true, err) < 0)
                 return error_prefix(err, "ENROOT_CACHE_PATH: %s/%s", store->path, name);

@@ -1,6 +1,7 @@
 /* store/: the cache, with writers that lie, race and die. */
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -413,6 +414,40 @@ static void test_images_by_reference(void **state)
         assert_int_equal(store_image_name("sha256:../x", name, &err), -1);
 }
 
+/* The number of the one file that says what a reference stands for. */
+static ino_t inode_of_reference(void)
+{
+        char pattern[sizeof(cache) + 16];
+        struct stat st;
+        glob_t found;
+
+        (void)snprintf(pattern, sizeof(pattern), "%s/reference-*", cache);
+        assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+        assert_int_equal(found.gl_pathc, 1);
+        assert_int_equal(stat(found.gl_pathv[0], &st), 0);
+        globfree(&found);
+        return st.st_ino;
+}
+
+/* What a reference stands for is written when it changes, and not at every start. */
+static void test_a_reference_that_stays(void **state)
+{
+        static const char reference[] = "docker://registry.test#a:latest amd64";
+        char other[IMAGE_DIGEST_SIZE];
+        struct error err = ERROR_INIT;
+        ino_t first;
+
+        (void)state;
+        memcpy(other, digest, sizeof(other));
+        other[sizeof(other) - 2] = other[sizeof(other) - 2] == '0' ? '1' : '0';
+        assert_int_equal(store_set_image(store, reference, digest, &err), 0);
+        first = inode_of_reference();
+        assert_int_equal(store_set_image(store, reference, digest, &err), 0);
+        assert_int_equal(inode_of_reference(), first);
+        assert_int_equal(store_set_image(store, reference, other, &err), 0);
+        assert_int_not_equal(inode_of_reference(), first);
+}
+
 /* A fetch sweeps what killed ones left of blobs, and nothing that belongs to an image. */
 static void test_lease_beside_a_fetch(void **state)
 {
@@ -485,6 +520,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_sweep, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_race, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_images_by_reference, set_up, tear_down),
+                cmocka_unit_test_setup_teardown(test_a_reference_that_stays, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_lease, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_lease_beside_a_fetch, set_up, tear_down),
         };
