@@ -509,29 +509,40 @@ static bool is_first(spank_t spank)
         return spank_get_item(spank, S_TASK_ID, &task) != ESPANK_SUCCESS || task == 0;
 }
 
-int remote_task_init(spank_t spank)
+/* Have the task in its container. Returns 0, or -1 after the error has been told. */
+static int prepare_task(spank_t spank)
 {
         struct error err = ERROR_INIT;
 
+        if (state.failure.code) {
+                if (is_first(spank))
+                        slurm_error("pyxis: %s", state.failure.message);
+                return -1;
+        }
+        if (!state.enabled || join(spank, &err) == 0)
+                return 0;
+        /* Without a code, enroot has told the first task why. All lack the same directory. */
+        if (err.code && (err.code != ENOENT || is_first(spank)))
+                slurm_error("pyxis: %s", err.message);
+        return -1;
+}
+
+int remote_task_init(spank_t spank)
+{
         /*
          * A task that waits for an import must be one that scancel can end: Slurm's
          * proctrack/linuxproc signals nothing that is called slurmstepd.
          */
         if (state.enabled)
                 (void)prctl(PR_SET_NAME, "enroot-task");
-        if (state.failure.code) {
-                if (is_first(spank))
-                        slurm_error("pyxis: %s", state.failure.message);
-                return -1;
-        }
-        if (!state.enabled)
-                return 0;
-        if (join(spank, &err) == 0)
-                return 0;
-        /* Without a code, enroot has told the first task why. All lack the same directory. */
-        if (err.code && (err.code != ENOENT || is_first(spank)))
-                slurm_error("pyxis: %s", err.message);
-        return -1;
+        /*
+         * This process is the task's own and ends as Slurm would end it (exec_task), but
+         * without two lines from each task that bury the one which says why. Nor does a
+         * plugin that plugstack.conf calls optional let the command run outside.
+         */
+        if (prepare_task(spank) < 0)
+                _exit(EXIT_FAILURE);
+        return 0;
 }
 
 /* ---- the end ---- */

@@ -1,0 +1,84 @@
+"""slurm mistakes: what is wrong in a job is said in one clear line, on three nodes with six tasks."""
+import re
+
+import slurm_cluster
+
+
+def setUpModule():
+    slurm_cluster.up("slurm-mistakes")
+
+
+def tearDownModule():
+    slurm_cluster.down()
+
+
+class MistakeCase(slurm_cluster.SlurmCase):
+    def fails(self, *argv, says, **options):
+        """A step of six tasks that fails, and one line of whose messages says why."""
+        result = self.slurm("srun", "-N3", "--ntasks=6", *argv, "true", **options)
+        self.assertNotEqual(result.code, 0, self.logs(result))
+        self.assertEqual(len(re.findall(says, result.err)), 1, self.logs(result))
+        # Slurm's own words about each task would bury it.
+        self.assertNotIn("task_init() failed", result.err)
+        return result
+
+
+class TestBeforeTheJob(MistakeCase):
+    """What can be known from the words alone is told by srun, sbatch and salloc."""
+
+    def refused(self, *argv, says, **options):
+        result = self.fails(*argv, says=says, **options)
+        self.assertEqual(len(re.findall("pyxis: ", result.err)), 1, result)
+        self.assertNotIn("slurmstepd", result.err)
+        return result
+
+    def test_values_of_options(self):
+        image = "--container-image=" + self.image()
+        for arguments, says in (
+                (["--container-image="], "--container-image: argument required"),
+                ([image, "--container-unshare=pid"], "unknown namespace 'pid'"),
+                ([image, "--container-name=n:sometimes"], "flag must be"),
+                ([image, "--container-name=../x"], "not a name: ../x"),
+                ([image, "--container-env=A,,B"], "--container-env: invalid format: A,,B"),
+                ([image, "--container-save=here/"], "target is a directory"),
+                ([image, "--container-writable", "--container-readonly"], "its opposite")):
+            with self.subTest(says):
+                self.refused(*arguments, says=says)
+
+    def test_mounts(self):
+        image = "--container-image=" + self.image()
+        for mounts, says in (
+                ("x:/mnt", "the source must be a path, \"tmpfs\" or \"umount\": x"),
+                ("/etc:mnt", "the target must be a path: mnt"),
+                ("/etc:", "invalid format: /etc:"),
+                ("/etc:/mnt:ro+sometimes", "mount option \"sometimes\" is not known"),
+                ("/etc:/mnt:ro,,/x:/y", "invalid format: ")):
+            with self.subTest(mounts):
+                self.refused(image, "--container-mounts=" + mounts,
+                             says="pyxis: --container-mounts: " + says)
+
+    def test_references(self):
+        for image, says in (
+                ("UPPER/image", "each part must be lower-case"),
+                ("registry.test#a:bad tag", "tag"),
+                ("docker://a@sha256:short", "digest")):
+            with self.subTest(image):
+                self.refused("--container-image=" + image,
+                             says="pyxis: --container-image: .*" + says)
+
+    def test_variables(self):
+        self.refused("--container-image=" + self.image(), says="unknown namespace 'pid'",
+                     env={"PYXIS_CONTAINER_UNSHARE": "pid"})
+
+    def test_batch_jobs_and_allocations(self):
+        with open(self.user.work + "/script", "w") as script:
+            script.write("#!/bin/sh\n")
+        for command in (["sbatch", "script"], ["salloc", "true"]):
+            result = self.slurm(command[0], "-N3", "--container-image=UPPER/image", *command[1:])
+            self.assertNotEqual(result.code, 0, result)
+            self.assertEqual(len(re.findall("pyxis: ", result.err)), 1, result)
+        self.assertEqual(self.slurm("squeue", "-h").out, "")
+
+    def test_other_sources_are_for_the_nodes_to_judge(self):
+        """Only references have a grammar that srun knows."""
+        self.fails("--nodes=1", "--container-image=oci:UPPER/x", says=r"\[ERROR\] ")
