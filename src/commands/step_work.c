@@ -142,9 +142,8 @@ static int start(const struct step_job *job, const struct config *config, struct
 {
         static char shell[] = "sh", dash_c[] = "-c", stop[] = "kill -STOP $$";
         char *command[] = { shell, dash_c, stop, NULL };
-        /* Tasks become processes of the container themselves, which they cannot there. */
-        struct config without_pids = *config;
-        const struct command_context context = { .config = &without_pids, .report = report };
+        struct config step_config = *config;
+        const struct command_context context = { .config = &step_config, .report = report };
         auto_strlist struct strlist env = STRLIST_INIT;
         int result_fd = job->result_fd, status = 0;
         const struct start_arguments arguments = {
@@ -156,7 +155,10 @@ static int start(const struct step_job *job, const struct config *config, struct
                 .hold_context = &result_fd,
         };
 
-        without_pids.unshare_pid = false;
+        /* Tasks become processes of the container themselves, which they cannot there. */
+        step_config.unshare_pid = false;
+        /* srun --mpi=… says what is wanted; a program that cannot use it is not disturbed. */
+        step_config.slurm_pmi = true;
         for (size_t i = 0; i < job->arguments->env->count; i++) {
                 const char *name = job->arguments->env->items[i];
 

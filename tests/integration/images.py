@@ -273,6 +273,10 @@ class Library:
             "WorkingDir": "/app/work dir", "Volumes": {"/data": {}, "/more/data": {}},
             "Labels": {"maintainer": "someone", "lines": "one\ntouch /tmp/label\n"}})
 
+    def make_pytorch(self, path):
+        """What NVIDIA's images of PyTorch say of themselves."""
+        layout(path, [busybox_root()], {"Env": ["PATH=/usr/bin:/bin", "PYTORCH_VERSION=2.1.0"]})
+
     def make_window(self, path):
         """A client of an X server, with the libraries that it needs."""
         shown = subprocess.run(["ldd", "/usr/bin/xdpyinfo"], stdout=subprocess.PIPE,
@@ -282,6 +286,33 @@ class Library:
             with open(name, "rb") as file:
                 tar.file(name.lstrip("/"), file.read(), mode=0o755)
         layout(path, [tar], {"Env": ["PATH=/usr/bin:/bin"]})
+
+    def make_mpi(self, path):
+        """Hello and ring, of Open MPI and of MPICH, with all that Debian has for them to load."""
+        source = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../slurm/ring.c")
+        place = "/usr/lib/%s/" % subprocess.run(
+            ["gcc", "-print-multiarch"], stdout=subprocess.PIPE, check=True).stdout.decode().strip()
+        tar = busybox_root().directory("lib64")
+        files = []
+        for kind in ("openmpi", "mpich"):
+            program = "%s/%s-ring" % (self.path, kind)
+            subprocess.run(["mpicc." + kind, "-o", program, source], check=True)
+            with open(program, "rb") as file:
+                tar.file("usr/bin/%s-ring" % kind, file.read(), mode=0o755)
+            files.append(program)
+        for base in ("openmpi/lib/openmpi3", "pmix2/lib/pmix", "ucx"):  # modules, by dlopen(3)
+            files += sorted(entry.path for entry in os.scandir(place + base)
+                            if entry.name.endswith(".so"))
+        shown = subprocess.run(["ldd", *files], stdout=subprocess.PIPE, check=True).stdout.decode()
+        for name in sorted(set(files[2:] + re.findall(r"(/\S+) \(", shown))):
+            with open(name, "rb") as file:
+                tar.file(name.lstrip("/"), file.read(), mode=0o755)
+        for base in ("/etc/openmpi", "/usr/share/openmpi", "/usr/share/pmix"):  # settings, messages
+            for directory, _, names in os.walk(base):
+                for name in names:
+                    with open(os.path.join(directory, name), "rb") as file:
+                        tar.file(os.path.join(directory, name).lstrip("/"), file.read())
+        layout(path, [tar], {"Env": ["PATH=/usr/bin:/bin"]}, None)
 
     def make_debian(self, path):
         """A Debian (or Ubuntu) root of three layers; the upper ones delete and change much."""

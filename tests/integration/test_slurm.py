@@ -303,30 +303,6 @@ class TestSharing(SlurmCase):
         self.assertEqual(sent, [2, 0])  # configuration and layer, and then nothing
 
 
-class TestMpi(SlurmCase):
-    """What MPI libraries and PyTorch find each other by; each task has its own rank."""
-
-    def ranks(self, kind, script, **env):
-        result = self.srun("--mpi=" + kind, "-N2", "--ntasks=4",
-                           "--container-image=" + self.image(), "sh", "-c", script,
-                           env={"ENROOT_SLURM_PMI": "y", **env})
-        return sorted(result.out.splitlines())
-
-    def test_pmi2(self):
-        self.assertEqual(self.ranks("pmi2", "test -e /proc/self/fd/$PMI_FD && echo $PMI_RANK"),
-                         ["0", "1", "2", "3"])
-
-    def test_pmix(self):
-        self.assertEqual(
-            self.ranks("pmix", "test -n \"$(ls $PMIX_SERVER_TMPDIR)\" && echo $PMIX_RANK"),
-            ["0", "1", "2", "3"])
-
-    def test_pytorch(self):
-        found = self.ranks("none", "echo $RANK $LOCAL_RANK $WORLD_SIZE $MASTER_ADDR",
-                           PYTORCH_VERSION="2", ENROOT_SLURM_PYTORCH="y")
-        self.assertEqual([line.split()[0] for line in found], ["0", "1", "2", "3"])
-
-
 class TestSafety(SlurmCase):
     def test_the_environment_of_the_user_reaches_no_root(self):
         """Slurm: a hostile environment in prolog, epilog, slurmd and slurmstepd."""

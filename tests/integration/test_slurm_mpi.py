@@ -1,4 +1,6 @@
 """slurm mpi: programs of several nodes, each of which has a network and files of its own."""
+import re
+
 import slurm_cluster
 from slurm_cluster import SlurmCase
 
@@ -26,3 +28,80 @@ class TestNodes(SlurmCase):
         self.assertEqual({task[7] for task in tasks},
                          {"198.51.100.%d/24" % i for i in (1, 2, 3)}, result)
         self.assertEqual(slurm_cluster.registry().blobs_sent() - before, 2)
+
+
+class TestMpi(SlurmCase):
+    """Debian's MPI libraries inside containers, joined by what Slurm has for them outside."""
+
+    def ring(self, manager, library, nodes, *arguments, **env):
+        result = self.srun("--mpi=" + manager, "-N%d" % nodes, "--ntasks-per-node=2",
+                           "--container-image=" + self.image("mpi"), library + "-ring",
+                           *arguments, env=env)
+        lines = sorted(result.out.splitlines())
+        self.assertEqual([re.sub(r"node\d", "node", line) for line in lines], [
+            "hello %d of %d on node: 2 here, sum 3" % (i, 2 * nodes) for i in range(2 * nodes)
+        ] + ["ring %d" % (2 * nodes)], self.logs(result))
+        self.assertEqual(len(set(re.findall(r"node\d", result.out))), nodes, result)
+
+    def test_open_mpi_over_pmix(self):
+        """Two ranks on each of three nodes, which share memory on a node."""
+        self.ring("pmix", "openmpi", 3)
+
+    def test_mpich_over_pmi2(self):
+        # UCX tells machines apart by the kernel's boot id, which these nodes share: it would
+        # use memory and loopback interfaces between them. MPI_Finalize of MPICH 4.0.2 with UCX
+        # 1.13 over TCP often waits forever, with the same program outside of containers as well.
+        self.ring("pmi2", "mpich", 3, "quit", UCX_TLS="tcp,self", UCX_NET_DEVICES="eth0")
+
+    def test_mpich_shares_memory_on_a_node(self):
+        self.ring("pmi2", "mpich", 1, UCX_TLS="sm,self")
+
+    def test_the_variables_of_each_task(self):
+        """What the libraries begin with: ranks differ, and sockets are there."""
+        for manager, script in (
+                ("pmi2", "test -e /proc/self/fd/$PMI_FD && echo $PMI_RANK"),
+                ("pmix", "test -n \"$(ls $PMIX_SERVER_TMPDIR)\" && echo $PMIX_RANK")):
+            result = self.srun("--mpi=" + manager, "-N2", "--ntasks=4",
+                               "--container-image=" + self.image(), "sh", "-c", script)
+            self.assertEqual(sorted(result.out.split()), ["0", "1", "2", "3"], result)
+
+
+class TestPyTorch(SlurmCase):
+    """The variables of torch.distributed, as the classic hook 50-slurm-pytorch.sh sets them."""
+
+    SETTING = {"ENROOT_SLURM_PYTORCH": "y"}
+
+    def variables(self, *options, image="pytorch", **env):
+        result = self.srun("-N2", "--ntasks-per-node=2", "--container-image=" + self.image(image),
+                           *options, "sh", "-c", "echo $RANK,$LOCAL_RANK,$WORLD_SIZE,$MASTER_ADDR,"
+                           "$MASTER_PORT,$OMP_NUM_THREADS,$SLURM_NODEID,$SLURM_JOB_ID", env=env)
+        return sorted(line.split(",") for line in result.out.splitlines())
+
+    def test_each_task_has_its_rank(self):
+        found = self.variables(**self.SETTING)
+        job = int(found[0][-1])
+        self.assertEqual(found, [
+            [str(rank), str(rank % 2), "4", "node1", str(job % 4536 + 61000), "1", str(rank // 2),
+             str(job)] for rank in range(4)])
+
+    def test_the_master_can_be_reached_under_its_name(self):
+        """From another node, and over the job's network."""
+        script = ("if [ $RANK = 0 ]; then echo token | nc -w 60 -l -p $MASTER_PORT; else "
+                  "for i in $(seq 100); do nc $MASTER_ADDR $MASTER_PORT </dev/null 2>/dev/null "
+                  "&& exit; sleep 0.1; done; fi")
+        result = self.srun("-N2", "--container-image=" + self.image("pytorch"), "sh", "-c", script,
+                           env=self.SETTING)
+        self.assertEqual(result.out, "token\n")
+
+    def test_variables_that_the_user_names_win(self):
+        found = self.variables("--container-env=MASTER_ADDR,MASTER_PORT", MASTER_ADDR="mine",
+                               MASTER_PORT="1", **self.SETTING)
+        self.assertEqual({tuple(line[3:5]) for line in found}, {("mine", "1")})
+
+    def test_ranks_without_the_setting_and_nothing_for_other_images(self):
+        """As with Pyxis, which sets the ranks of the tasks itself."""
+        found = self.variables()
+        self.assertEqual([line[:6] for line in found], [
+            [str(rank), str(rank % 2), "", "", "", ""] for rank in range(4)])
+        found = self.variables(image="alpine", **self.SETTING)
+        self.assertEqual({tuple(line[:6]) for line in found}, {("",) * 6})
