@@ -4,6 +4,21 @@
 #include <stdlib.h>
 
 #include "codec/decoder.h"
+#include "util/dynlib.h"
+
+/* libbz2, loaded on first use (util/dynlib.h). */
+#define BZ2_FUNCTIONS(X)                                                                           \
+        X(init, BZ2_bzDecompressInit)                                                              \
+        X(decompress, BZ2_bzDecompress)                                                            \
+        X(end, BZ2_bzDecompressEnd)
+
+static struct {
+        BZ2_FUNCTIONS(DYNLIB_MEMBER)
+} bz2;
+
+#define BZ2_SYMBOL(member, symbol) { #symbol, (void **)&bz2.member },
+static const struct dynlib_symbol bz2_symbols[] = { BZ2_FUNCTIONS(BZ2_SYMBOL) };
+static struct dynlib bz2_library = DYNLIB_INIT(SONAME_BZ2, "libbz2-1.0", bz2_symbols);
 
 struct bzip2_decoder {
         bz_stream stream;
@@ -12,8 +27,11 @@ struct bzip2_decoder {
 
 static void *bzip2_open(struct error *err)
 {
-        struct bzip2_decoder *self = calloc(1, sizeof(*self));
+        struct bzip2_decoder *self;
 
+        if (dynlib_need(&bz2_library, err) < 0)
+                return NULL;
+        self = calloc(1, sizeof(*self));
         if (!self)
                 error_no_memory(err);
         return self;
@@ -22,7 +40,7 @@ static void *bzip2_open(struct error *err)
 static void end_stream(struct bzip2_decoder *self)
 {
         if (self->open)
-                (void)BZ2_bzDecompressEnd(&self->stream);
+                (void)bz2.end(&self->stream);
         self->open = false;
 }
 
@@ -39,7 +57,7 @@ static enum decoder_state bzip2_decode(void *decoder, struct decoder_io *io, str
 
         if (!self->open) {
                 self->stream = (bz_stream){ .next_in = NULL };
-                if (BZ2_bzDecompressInit(&self->stream, 0, 0) != BZ_OK)
+                if (bz2.init(&self->stream, 0, 0) != BZ_OK)
                         return error_no_memory(err);
                 self->open = true;
         }
@@ -47,7 +65,7 @@ static enum decoder_state bzip2_decode(void *decoder, struct decoder_io *io, str
         self->stream.avail_in = in;
         self->stream.next_out = (char *)io->out;
         self->stream.avail_out = out;
-        result = BZ2_bzDecompress(&self->stream);
+        result = bz2.decompress(&self->stream);
         io->in += in - self->stream.avail_in;
         io->in_left -= in - self->stream.avail_in;
         io->out += out - self->stream.avail_out;

@@ -9,6 +9,25 @@
 
 #include "codec/decoder.h"
 #include "codec/encoder.h"
+#include "util/dynlib.h"
+
+/* ISA-L, loaded on first use (util/dynlib.h). */
+#define ISAL_FUNCTIONS(X)                                                                          \
+        X(gzip_header_init, isal_gzip_header_init)                                                 \
+        X(inflate_init, isal_inflate_init)                                                         \
+        X(inflate_reset, isal_inflate_reset)                                                       \
+        X(read_gzip_header, isal_read_gzip_header)                                                 \
+        X(inflate, isal_inflate)                                                                   \
+        X(deflate_init, isal_deflate_init)                                                         \
+        X(deflate, isal_deflate)
+
+static struct {
+        ISAL_FUNCTIONS(DYNLIB_MEMBER)
+} isal;
+
+#define ISAL_SYMBOL(member, symbol) { #symbol, (void **)&isal.member },
+static const struct dynlib_symbol isal_symbols[] = { ISAL_FUNCTIONS(ISAL_SYMBOL) };
+static struct dynlib isal_library = DYNLIB_INIT(SONAME_ISAL, "libisal2", isal_symbols);
 
 #define GZIP_FIRST_BYTE 0x1f
 
@@ -20,21 +39,24 @@ struct gzip_decoder {
 
 static void start_member(struct gzip_decoder *self)
 {
-        isal_inflate_reset(&self->state);
-        isal_gzip_header_init(&self->header);
+        isal.inflate_reset(&self->state);
+        isal.gzip_header_init(&self->header);
         self->state.crc_flag = ISAL_GZIP_NO_HDR_VER; /* verify CRC-32 and length */
         self->phase = GZIP_HEADER;
 }
 
 static void *gzip_open(struct error *err)
 {
-        struct gzip_decoder *self = calloc(1, sizeof(*self));
+        struct gzip_decoder *self;
 
+        if (dynlib_need(&isal_library, err) < 0)
+                return NULL;
+        self = calloc(1, sizeof(*self));
         if (!self) {
                 error_no_memory(err);
                 return NULL;
         }
-        isal_inflate_init(&self->state);
+        isal.inflate_init(&self->state);
         start_member(self);
         return self;
 }
@@ -65,8 +87,8 @@ static int run(struct gzip_decoder *self, struct decoder_io *io)
         state->avail_in = (uint32_t)in;
         state->next_out = io->out;
         state->avail_out = (uint32_t)out;
-        result = self->phase == GZIP_HEADER ? isal_read_gzip_header(state, &self->header)
-                                            : isal_inflate(state);
+        result = self->phase == GZIP_HEADER ? isal.read_gzip_header(state, &self->header)
+                                            : isal.inflate(state);
         if (result < 0)
                 return result; /* ISA-L 2.30 leaves avail_in below zero after some errors */
         io->in += in - state->avail_in;
@@ -120,14 +142,17 @@ struct gzip_encoder {
 
 static void *gzip_encoder_open(unsigned int threads, struct error *err)
 {
-        struct gzip_encoder *self = calloc(1, sizeof(*self));
+        struct gzip_encoder *self;
 
         (void)threads;
+        if (dynlib_need(&isal_library, err) < 0)
+                return NULL;
+        self = calloc(1, sizeof(*self));
         if (!self) {
                 error_no_memory(err);
                 return NULL;
         }
-        isal_deflate_init(&self->stream);
+        isal.deflate_init(&self->stream);
         self->stream.level = ENCODER_LEVEL;
         self->stream.level_buf = self->level_buffer;
         self->stream.level_buf_size = sizeof(self->level_buffer);
@@ -147,7 +172,7 @@ static int gzip_encode(void *encoder, struct encoder_io *io, struct error *err)
         stream->next_out = io->out;
         stream->avail_out = (uint32_t)out;
         stream->end_of_stream = io->in_end && in == io->in_left;
-        if (isal_deflate(stream) != COMP_OK)
+        if (isal.deflate(stream) != COMP_OK)
                 return error_set(err, EIO, "gzip: cannot compress");
         io->in += in - stream->avail_in;
         io->in_left -= in - stream->avail_in;

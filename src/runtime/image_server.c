@@ -48,7 +48,7 @@ int image_server_open(struct image_server *server, const char *path, uint64_t of
         if (server->image_fd < 0)
                 return error_errno(err, "%s", path);
         server->image = squashfs_open_at(server->image_fd, offset, path, err);
-        return server->image ? 0 : -1;
+        return server->image ? squashfs_serve_prepare(err) : -1;
 }
 
 static int open_fuse(struct error *err)

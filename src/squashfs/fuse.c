@@ -35,14 +35,14 @@ static void *work(void *argument)
         struct fuse_session *session = argument;
         struct fuse_buf buffer = { .mem = NULL };
 
-        while (!fuse_session_exited(session)) {
-                int status = fuse_session_receive_buf(session, &buffer);
+        while (!libfuse.session_exited(session)) {
+                int status = libfuse.session_receive_buf(session, &buffer);
 
                 if (status == -EINTR || status == -EAGAIN)
                         continue;
                 if (status <= 0) /* 0: unmounted, or the last namespace is gone */
                         break;
-                fuse_session_process_buf(session, &buffer);
+                libfuse.session_process_buf(session, &buffer);
         }
         free(buffer.mem);
         return NULL;
@@ -106,16 +106,16 @@ static struct fuse_session *session_new(struct fuse_server *server, int fuse_fd,
                 error_errno(err, "duplicate the descriptor of /dev/fuse");
                 return NULL;
         }
-        fuse_set_log_func(ignore_log);
-        session = fuse_session_new(&args, &fuse_requests, sizeof(fuse_requests), server);
+        libfuse.set_log_func(ignore_log);
+        session = libfuse.session_new(&args, &fuse_requests, sizeof(fuse_requests), server);
         if (!session) {
                 error_set(err, ENOMEM, "libfuse cannot make a session");
                 return NULL;
         }
         /* libfuse takes a descriptor in the guise of a mount point and mounts nothing then. */
         (void)snprintf(path, sizeof(path), "/dev/fd/%d", fd);
-        if (fuse_session_mount(session, path) != 0) {
-                fuse_session_destroy(session);
+        if (libfuse.session_mount(session, path) != 0) {
+                libfuse.session_destroy(session);
                 error_set(err, ENOTSUP,
                           "libfuse does not take an open /dev/fuse; install 3.3 or later");
                 return NULL;
@@ -124,13 +124,20 @@ static struct fuse_session *session_new(struct fuse_server *server, int fuse_fd,
         return session;
 }
 
+int squashfs_serve_prepare(struct error *err)
+{
+        return libfuse_need(err);
+}
+
 int squashfs_serve(struct squashfs_image *image, int fuse_fd,
                    const struct squashfs_serve_options *options, struct error *err)
 {
         struct fuse_server server = { .image = image, .options = options };
-        struct fuse_session *session = session_new(&server, fuse_fd, err);
+        struct fuse_session *session = NULL;
         int status;
 
+        if (squashfs_serve_prepare(err) == 0)
+                session = session_new(&server, fuse_fd, err);
         if (!session)
                 return error_prefix(err, "%s", image->name);
         status = wait_for_mount(fuse_fd, err);
@@ -138,7 +145,7 @@ int squashfs_serve(struct squashfs_image *image, int fuse_fd,
                 run_threads(session, options->threads);
         else
                 error_prefix(err, "%s", image->name);
-        fuse_session_destroy(session);
+        libfuse.session_destroy(session);
         return status;
 }
 

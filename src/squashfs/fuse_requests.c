@@ -28,7 +28,7 @@ static uint8_t zeros[64 << 10];
 
 static struct fuse_server *server_of(fuse_req_t request)
 {
-        return fuse_req_userdata(request);
+        return libfuse.req_userdata(request);
 }
 
 /* ---- nodes ---- */
@@ -49,7 +49,7 @@ static squashfs_ref ref_of(const struct fuse_server *server, fuse_ino_t node)
 static void reply_error(fuse_req_t request, const struct error *err)
 {
         /* What other file systems say of damage; EBADMSG puzzles programs. */
-        fuse_reply_err(request, err->code == EBADMSG ? EIO : err->code);
+        libfuse.reply_err(request, err->code == EBADMSG ? EIO : err->code);
 }
 
 /* Whose a file is shown to be; see squashfs_serve_options. */
@@ -128,7 +128,7 @@ static void serve_lookup(fuse_req_t request, fuse_ino_t parent, const char *name
         }
         if (found)
                 fill_entry(server, &inode, &entry);
-        fuse_reply_entry(request, &entry);
+        libfuse.reply_entry(request, &entry);
 }
 
 static void serve_getattr(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *info)
@@ -144,7 +144,7 @@ static void serve_getattr(fuse_req_t request, fuse_ino_t node, struct fuse_file_
                 return;
         }
         fill_attributes(server, &inode, &attributes);
-        fuse_reply_attr(request, &attributes, VALID_SECONDS);
+        libfuse.reply_attr(request, &attributes, VALID_SECONDS);
 }
 
 static void serve_readlink(fuse_req_t request, fuse_ino_t node)
@@ -154,7 +154,7 @@ static void serve_readlink(fuse_req_t request, fuse_ino_t node)
         auto_free char *text = squashfs_readlink(server->image, ref_of(server, node), &err);
 
         if (text)
-                fuse_reply_readlink(request, text);
+                libfuse.reply_readlink(request, text);
         else
                 reply_error(request, &err);
 }
@@ -171,7 +171,7 @@ static void serve_statfs(fuse_req_t request, fuse_ino_t node)
         };
 
         (void)node;
-        fuse_reply_statfs(request, &reply);
+        libfuse.reply_statfs(request, &reply);
 }
 
 /* ---- content ---- */
@@ -181,7 +181,7 @@ static void serve_open(fuse_req_t request, fuse_ino_t node, struct fuse_file_inf
 {
         (void)node;
         (void)info;
-        fuse_reply_err(request, ENOSYS);
+        libfuse.reply_err(request, ENOSYS);
 }
 
 /* Answer from memory without a copy. The iovecs are enough for a whole request. */
@@ -203,7 +203,7 @@ static void reply_memory(fuse_req_t request, const struct squashfs_map *map)
                         pieces[count++] = (struct iovec){ zeros, size };
                 }
         }
-        fuse_reply_iov(request, pieces, count);
+        libfuse.reply_iov(request, pieces, count);
 }
 
 /* Hand over the place in the image file: the data need not pass through this process. */
@@ -215,7 +215,7 @@ static void reply_plain(fuse_req_t request, const struct squashfs_image *image,
         data.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
         data.buf[0].fd = image->fd;
         data.buf[0].pos = (off_t)(image->base + extent->position);
-        fuse_reply_data(request, &data, FUSE_BUF_SPLICE_MOVE);
+        libfuse.reply_data(request, &data, FUSE_BUF_SPLICE_MOVE);
 }
 
 static void reply_copy(fuse_req_t request, struct fuse_server *server, fuse_ino_t node, size_t size,
@@ -226,7 +226,7 @@ static void reply_copy(fuse_req_t request, struct fuse_server *server, fuse_ino_
         ssize_t count;
 
         if (!buffer) {
-                fuse_reply_err(request, ENOMEM);
+                libfuse.reply_err(request, ENOMEM);
                 return;
         }
         count = squashfs_read(server->image, ref_of(server, node), buffer, size, (uint64_t)offset,
@@ -234,7 +234,7 @@ static void reply_copy(fuse_req_t request, struct fuse_server *server, fuse_ino_
         if (count < 0)
                 reply_error(request, &err);
         else
-                fuse_reply_buf(request, buffer, (size_t)count);
+                libfuse.reply_buf(request, buffer, (size_t)count);
 }
 
 static bool map_has_plain(const struct squashfs_map *map)
@@ -293,8 +293,8 @@ static int listing_add(struct listing *listing, const char *name,
         char *to = listing->buffer + listing->used;
         size_t size =
                 listing->plus
-                        ? fuse_add_direntry_plus(listing->request, to, left, name, entry, offset)
-                        : fuse_add_direntry(listing->request, to, left, name, &entry->attr, offset);
+                        ? libfuse.add_direntry_plus(listing->request, to, left, name, entry, offset)
+                        : libfuse.add_direntry(listing->request, to, left, name, &entry->attr, offset);
 
         if (size > left)
                 return 1;
@@ -345,7 +345,7 @@ static void serve_listing(fuse_req_t request, fuse_ino_t node, size_t size, off_
         int status;
 
         if (!listing) {
-                fuse_reply_err(request, ENOMEM);
+                libfuse.reply_err(request, ENOMEM);
                 return;
         }
         *listing = (struct listing){
@@ -361,7 +361,7 @@ static void serve_listing(fuse_req_t request, fuse_ino_t node, size_t size, off_
         if (status < 0 && listing->used == 0)
                 reply_error(request, &err);
         else
-                fuse_reply_buf(request, listing->buffer, listing->used);
+                libfuse.reply_buf(request, listing->buffer, listing->used);
 }
 
 static void serve_readdir(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,
@@ -399,11 +399,11 @@ static bool may_have_xattrs(struct fuse_server *server)
 static void reply_bytes(fuse_req_t request, const void *data, size_t length, size_t room)
 {
         if (room == 0)
-                fuse_reply_xattr(request, length);
+                libfuse.reply_xattr(request, length);
         else if (length > room)
-                fuse_reply_err(request, ERANGE);
+                libfuse.reply_err(request, ERANGE);
         else
-                fuse_reply_buf(request, data, length);
+                libfuse.reply_buf(request, data, length);
 }
 
 /* Returns 0 once *ret is filled; otherwise the request was answered. */
@@ -424,11 +424,11 @@ static void serve_getxattr(fuse_req_t request, fuse_ino_t node, const char *name
         const struct xattr *xattr;
 
         if (!may_have_xattrs(server_of(request))) {
-                fuse_reply_err(request, ENOSYS);
+                libfuse.reply_err(request, ENOSYS);
                 return;
         }
         if (!xattr_is_user(name)) {
-                fuse_reply_err(request, ENODATA);
+                libfuse.reply_err(request, ENODATA);
                 return;
         }
         if (load_xattrs(request, node, &meta) < 0)
@@ -437,7 +437,7 @@ static void serve_getxattr(fuse_req_t request, fuse_ino_t node, const char *name
         if (xattr)
                 reply_bytes(request, xattr->value, xattr->size, size);
         else
-                fuse_reply_err(request, ENODATA);
+                libfuse.reply_err(request, ENODATA);
 }
 
 static void serve_listxattr(fuse_req_t request, fuse_ino_t node, size_t size)
@@ -446,7 +446,7 @@ static void serve_listxattr(fuse_req_t request, fuse_ino_t node, size_t size)
         auto_strbuf struct strbuf names = STRBUF_INIT;
 
         if (!may_have_xattrs(server_of(request))) {
-                fuse_reply_err(request, ENOSYS);
+                libfuse.reply_err(request, ENOSYS);
                 return;
         }
         if (load_xattrs(request, node, &meta) < 0)
@@ -458,7 +458,7 @@ static void serve_listxattr(fuse_req_t request, fuse_ino_t node, size_t size)
                         strbuf_append_mem(&names, name, strlen(name) + 1);
         }
         if (names.failed)
-                fuse_reply_err(request, ENOMEM);
+                libfuse.reply_err(request, ENOMEM);
         else
                 reply_bytes(request, strbuf_text(&names), names.length, size);
 }

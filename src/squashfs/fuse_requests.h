@@ -3,13 +3,10 @@
  */
 #pragma once
 
-#define FUSE_USE_VERSION 35
-
 #include <stdatomic.h>
 
-#include <fuse_lowlevel.h>
-
 #include "squashfs/image.h"
+#include "squashfs/libraries.h"
 
 /* The longest reply to a read, and what the kernel can ask for at once (256 pages). */
 #define FUSE_READ_MAX (1 << 20)

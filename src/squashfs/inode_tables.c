@@ -19,9 +19,9 @@
 #include <sys/sysmacros.h>
 
 #include <sqfs/dir.h>
-#include <sqfs/dir_writer.h>
 #include <sqfs/inode.h>
-#include <sqfs/meta_writer.h>
+
+#include "squashfs/libraries.h"
 
 /* Of references[]: the inode is not written yet. */
 #define NO_REFERENCE UINT64_MAX
@@ -195,7 +195,7 @@ static int set_reference(struct writing *writing, const struct tree_inode *inode
         sqfs_u64 block;
         sqfs_u32 offset;
 
-        sqfs_meta_writer_get_position(writing->inodes, &block, &offset);
+        libsquashfs.meta_writer_get_position(writing->inodes, &block, &offset);
         if (block > UINT32_MAX)
                 return error_set(err, EFBIG, "the inode table is longer than 4 GiB");
         writing->tables->references[inode_number(inode) - 1] = block << 16 | offset;
@@ -205,7 +205,7 @@ static int set_reference(struct writing *writing, const struct tree_inode *inode
 static int append(struct writing *writing, const void *data, size_t size, struct error *err)
 {
         return output_check(&writing->writer->output,
-                            sqfs_meta_writer_append(writing->inodes, data, size), "inode table",
+                            libsquashfs.meta_writer_append(writing->inodes, data, size), "inode table",
                             err);
 }
 
@@ -411,7 +411,7 @@ static int write_leaves(struct writing *writing, const struct tree_node *node, s
 static int write_names(struct writing *writing, const struct tree_node *node, struct error *err)
 {
         const struct output *output = &writing->writer->output;
-        int status = sqfs_dir_writer_begin(writing->directory, 0);
+        int status = libsquashfs.dir_writer_begin(writing->directory, 0);
 
         for (size_t i = 0; i < node->child_count && status == 0; i++) {
                 const struct tree_node *child = node->children[i];
@@ -420,12 +420,12 @@ static int write_names(struct writing *writing, const struct tree_node *node, st
                 if (strlen(child->name) > NAME_MAX)
                         return error_set(err, ENAMETOOLONG, "a name in it is longer than %d bytes",
                                          NAME_MAX);
-                status = sqfs_dir_writer_add_entry(writing->directory, child->name, number,
+                status = libsquashfs.dir_writer_add_entry(writing->directory, child->name, number,
                                                    writing->tables->references[number - 1],
                                                    (sqfs_u16)types[child->inode->meta.type].format);
         }
         if (status == 0)
-                status = sqfs_dir_writer_end(writing->directory);
+                status = libsquashfs.dir_writer_end(writing->directory);
         return output_check(output, status, "directory table", err);
 }
 
@@ -484,9 +484,9 @@ static void set_link_count(sqfs_inode_generic_t *inode, const struct tree_node *
 
 static int check_directory_size(const struct writing *writing, struct error *err)
 {
-        if (sqfs_dir_writer_get_size(writing->directory) > INT32_MAX)
+        if (libsquashfs.dir_writer_get_size(writing->directory) > INT32_MAX)
                 return error_set(err, EFBIG, "the names in it are longer than 2 GiB");
-        if (sqfs_dir_writer_get_dir_reference(writing->directory) >> 16 > UINT32_MAX)
+        if (libsquashfs.dir_writer_get_dir_reference(writing->directory) >> 16 > UINT32_MAX)
                 return error_set(err, EFBIG, "the directory table is longer than 4 GiB");
         return 0;
 }
@@ -507,7 +507,7 @@ static int write_directory(struct writing *writing, const struct tree_node *node
             set_reference(writing, inode, err) < 0)
                 return -1;
 
-        stored = sqfs_dir_writer_create_inode(writing->directory, 0, xattrs, parent);
+        stored = libsquashfs.dir_writer_create_inode(writing->directory, 0, xattrs, parent);
         if (!stored)
                 return error_no_memory(err);
         type = stored->base.type;
@@ -516,7 +516,7 @@ static int write_directory(struct writing *writing, const struct tree_node *node
         thin_index(stored);
         set_link_count(stored, node);
         return output_check(&writing->writer->output,
-                            sqfs_meta_writer_write_inode(writing->inodes, stored), "inode table",
+                            libsquashfs.meta_writer_write_inode(writing->inodes, stored), "inode table",
                             err);
 }
 
@@ -559,24 +559,24 @@ int inode_tables_write(struct inode_tables *tables, struct squashfs_writer *writ
         };
         int status;
 
-        writing.inodes = sqfs_meta_writer_create(&output->base, compressor, 0);
+        writing.inodes = libsquashfs.meta_writer_create(&output->base, compressor, 0);
         writing.names =
-                sqfs_meta_writer_create(&output->base, compressor, SQFS_META_WRITER_KEEP_IN_MEMORY);
+                libsquashfs.meta_writer_create(&output->base, compressor, SQFS_META_WRITER_KEEP_IN_MEMORY);
         if (!writing.inodes || !writing.names)
                 return error_no_memory(err);
-        writing.directory = sqfs_dir_writer_create(writing.names, 0);
+        writing.directory = libsquashfs.dir_writer_create(writing.names, 0);
         if (!writing.directory)
                 return error_no_memory(err);
 
         super->inode_table_start = output->size;
         if (number_inodes(tables, tree, err) < 0 || write_all(&writing, tree, err) < 0)
                 return -1;
-        status = sqfs_meta_writer_flush(writing.inodes);
+        status = libsquashfs.meta_writer_flush(writing.inodes);
         super->directory_table_start = output->size;
         if (status == 0)
-                status = sqfs_meta_writer_flush(writing.names);
+                status = libsquashfs.meta_writer_flush(writing.names);
         if (status == 0)
-                status = sqfs_meta_write_write_to_file(writing.names);
+                status = libsquashfs.meta_write_write_to_file(writing.names);
         super->inode_count = tables->count;
         super->root_inode_ref = tables->references[inode_number(tree_root(tree)->inode) - 1];
         return output_check(output, status, "directory table", err);

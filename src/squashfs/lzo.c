@@ -10,11 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <lzo/lzo1x.h>
 #include <sqfs/block.h>
 #include <sqfs/error.h>
 #include <sqfs/io.h>
 #include <sqfs/super.h>
+
+#include "squashfs/libraries.h"
 
 /* The most that LZO makes of size bytes (LZO.FAQ). */
 #define LZO_WORST_CASE(size) ((size) + (size) / 16 + 64 + 3)
@@ -42,7 +43,7 @@ static sqfs_s32 decompress(sqfs_compressor_t *base, const sqfs_u8 *in, sqfs_u32 
         lzo_uint length = out_size;
 
         (void)base;
-        if (lzo1x_decompress_safe(in, size, out, &length, NULL) != LZO_E_OK)
+        if (liblzo.decompress_safe(in, size, out, &length, NULL) != LZO_E_OK)
                 return SQFS_ERROR_COMPRESSOR;
         return (sqfs_s32)length;
 }
@@ -59,9 +60,9 @@ static sqfs_s32 compress(sqfs_compressor_t *base, const sqfs_u8 *in, sqfs_u32 si
                 return SQFS_ERROR_ARG_INVALID;
 
         if (lzo->algorithm == SQFS_LZO1X_1)
-                status = lzo1x_1_compress(in, size, lzo->memory, &length, work);
+                status = liblzo.compress_1(in, size, lzo->memory, &length, work);
         else
-                status = lzo1x_999_compress_level(in, size, lzo->memory, &length, work, NULL, 0,
+                status = liblzo.compress_999(in, size, lzo->memory, &length, work, NULL, 0,
                                                   NULL, (int)lzo->level);
         if (status != LZO_E_OK)
                 return SQFS_ERROR_COMPRESSOR;

@@ -36,7 +36,7 @@ static int bad_argument(const struct parse_state *state, const char *expected)
 
 static int parse_compressor(struct parse_state *state)
 {
-        int id = sqfs_compressor_id_from_name(state->argument);
+        int id = compressor_id(state->argument);
 
         if (id == SQFS_COMP_LZMA)
                 return bad_argument(state, "the kernel cannot mount it (take xz)");

@@ -193,10 +193,9 @@ static int prepare_caches(struct squashfs_image *image, struct error *err)
 {
         const sqfs_super_t *super = &image->super;
 
-        if (sqfs_compressor_config_init(&image->compressor, (SQFS_COMPRESSOR)super->compression_id,
-                                        super->block_size, SQFS_COMP_FLAG_UNCOMPRESS) != 0)
-                return error_set(err, EOPNOTSUPP, "%s: compressor number %u is not known",
-                                 image->name, super->compression_id);
+        if (compressor_config_to_read(super->compression_id, super->block_size, &image->compressor,
+                                      err) < 0)
+                return error_prefix(err, "%s", image->name);
         if (decompressor_check(image, err) < 0)
                 return -1;
         image->metadata = block_cache_new(SQFS_META_BLOCK_SIZE, METADATA_CACHE_SIZE,

@@ -284,6 +284,12 @@ int squashfs_fuse_mount_data(int fuse_fd, uint32_t uid, uint32_t gid, char *data
                              struct error *err);
 
 /*
+ * Load what serving needs, where somebody is told of what is missing: a process that is
+ * forked to serve has nobody to tell. Returns 0, or -1 with *err.
+ */
+int squashfs_serve_prepare(struct error *err);
+
+/*
  * Answer requests on fuse_fd (already mounted, or mounted within ten seconds) until
  * the file system is unmounted or its last mount namespace is gone. Returns 0 then,
  * or -1 with *err. Does not daemonise, print, or install signal handlers.

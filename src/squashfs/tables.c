@@ -12,6 +12,7 @@
 #include <sqfs/table.h>
 
 #include "squashfs/inode_tables.h"
+#include "squashfs/libraries.h"
 #include "squashfs/writer.h"
 
 /* Images are a multiple of this long, so that they can be attached to loop devices. */
@@ -45,7 +46,7 @@ static int init_super(const struct squashfs_writer *writer, sqfs_super_t *super,
                 { true, SQFS_FLAG_EXPORTABLE },
         };
 
-        int status = sqfs_super_init(super, options->block_size, 0,
+        int status = libsquashfs.super_init(super, options->block_size, 0,
                                      (SQFS_COMPRESSOR)options->compressor);
 
         if (status != 0)
@@ -61,7 +62,7 @@ static int write_table(struct squashfs_writer *writer, bool plain, const void *d
                        const char *what, sqfs_u64 *ret_start, struct error *err)
 {
         int status =
-                sqfs_write_table(&writer->output.base, plain ? writer->plain : writer->compressor,
+                libsquashfs.write_table(&writer->output.base, plain ? writer->plain : writer->compressor,
                                  data, size, ret_start);
 
         return output_check(&writer->output, status, what, err);
@@ -164,5 +165,5 @@ int writer_write_tables(struct squashfs_writer *writer, struct tree *tree, struc
         writer->stats.image_bytes = output->size;
 
         /* Last: nothing without it passes for an image. */
-        return output_check(output, sqfs_super_write(&super, &output->base), "super block", err);
+        return output_check(output, libsquashfs.super_write(&super, &output->base), "super block", err);
 }

@@ -18,6 +18,8 @@
 #include <sqfs/block.h>
 #include <sqfs/super.h>
 
+#include "squashfs/libraries.h"
+
 /* More threads than this would not be kept busy by one reader of layers. */
 #define WORKERS_LIMIT 64
 
@@ -49,7 +51,9 @@ static int create_compressor(struct squashfs_writer *writer, struct error *err)
         const struct squashfs_options *options = &writer->options;
         sqfs_compressor_config_t config;
 
-        if (sqfs_compressor_config_init(&config, (SQFS_COMPRESSOR)options->compressor,
+        if (libsquashfs_need(err) < 0)
+                return -1;
+        if (libsquashfs.compressor_config_init(&config, (SQFS_COMPRESSOR)options->compressor,
                                         options->block_size, 0) != 0)
                 return error_set(err, EINVAL, "no compressor has the number %d",
                                  options->compressor);

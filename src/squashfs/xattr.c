@@ -23,17 +23,24 @@
 /* Read the key into name (XATTR_NAME_MAX + 1 bytes). Returns 0, or -1 with *err. */
 static int read_key(struct meta_cursor *cursor, char *name, uint16_t *ret_type, struct error *err)
 {
+        static const char *const prefixes[] = {
+                [SQFS_XATTR_USER] = "user.",
+                [SQFS_XATTR_TRUSTED] = "trusted.",
+                [SQFS_XATTR_SECURITY] = "security.",
+        };
         sqfs_xattr_entry_t raw;
         const char *prefix;
         size_t prefix_size, size;
+        unsigned int space;
 
         if (meta_read(cursor, &raw, sizeof(raw), err) < 0)
                 return -1;
         *ret_type = le16toh(raw.type);
         size = le16toh(raw.size);
-        prefix = sqfs_get_xattr_prefix((SQFS_XATTR_TYPE)(*ret_type & SQFS_XATTR_PREFIX_MASK));
-        if (!prefix)
+        space = *ret_type & SQFS_XATTR_PREFIX_MASK;
+        if (space >= ARRAY_SIZE(prefixes))
                 return image_damaged(cursor->image, err, "an attribute is of no known type");
+        prefix = prefixes[space];
         prefix_size = strlen(prefix);
         if (size == 0 || prefix_size + size > XATTR_NAME_MAX)
                 return image_damaged(cursor->image, err, "an attribute's name has a length of %zu",

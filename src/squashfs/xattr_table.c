@@ -15,6 +15,8 @@
 #include <sqfs/meta_writer.h>
 #include <sqfs/xattr.h>
 
+#include "squashfs/libraries.h"
+
 #define FIRST_CAPACITY 16
 
 struct xattr_set {
@@ -160,7 +162,7 @@ static int write_sets(struct xattr_table *table, struct output *output,
                       sqfs_compressor_t *compressor, struct error *err)
 {
         auto_cleanup(cleanup_meta_writer) sqfs_meta_writer_t *meta =
-                sqfs_meta_writer_create(&output->base, compressor, 0);
+                libsquashfs.meta_writer_create(&output->base, compressor, 0);
         int status = 0;
 
         if (!meta)
@@ -170,12 +172,12 @@ static int write_sets(struct xattr_table *table, struct output *output,
                 sqfs_u64 block;
                 sqfs_u32 offset;
 
-                sqfs_meta_writer_get_position(meta, &block, &offset);
+                libsquashfs.meta_writer_get_position(meta, &block, &offset);
                 set->reference = block << 16 | offset;
-                status = sqfs_meta_writer_append(meta, table->bytes.data + set->offset, set->size);
+                status = libsquashfs.meta_writer_append(meta, table->bytes.data + set->offset, set->size);
         }
         if (status == 0)
-                status = sqfs_meta_writer_flush(meta);
+                status = libsquashfs.meta_writer_flush(meta);
         return output_check(output, status, "extended attributes", err);
 }
 
@@ -188,7 +190,7 @@ static int write_set_list(const struct xattr_table *table, struct output *output
 {
         const uint32_t per_block = SQFS_META_BLOCK_SIZE / sizeof(sqfs_xattr_id_t);
         auto_cleanup(cleanup_meta_writer) sqfs_meta_writer_t *meta =
-                sqfs_meta_writer_create(&output->base, compressor, 0);
+                libsquashfs.meta_writer_create(&output->base, compressor, 0);
         int status = 0;
 
         if (!meta)
@@ -204,10 +206,10 @@ static int write_set_list(const struct xattr_table *table, struct output *output
                 /* A full block was written by the append before. */
                 if (i % per_block == 0)
                         places[i / per_block] = htole64(output->size);
-                status = sqfs_meta_writer_append(meta, &id, sizeof(id));
+                status = libsquashfs.meta_writer_append(meta, &id, sizeof(id));
         }
         if (status == 0)
-                status = sqfs_meta_writer_flush(meta);
+                status = libsquashfs.meta_writer_flush(meta);
         return output_check(output, status, "list of extended attributes", err);
 }
 

@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 
 int dynlib_load(const char *soname, const char *package, const struct dynlib_symbol *symbols,
                 size_t count, struct error *err)
@@ -18,4 +19,21 @@ int dynlib_load(const char *soname, const char *package, const struct dynlib_sym
                                          symbols[i].name, package);
         }
         return 0;
+}
+
+int dynlib_need(struct dynlib *library, struct error *err)
+{
+        static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+        int status = 0;
+
+        if (atomic_load(&library->loaded))
+                return 0;
+        pthread_mutex_lock(&lock);
+        if (!atomic_load(&library->loaded)) {
+                status = dynlib_load(library->soname, library->package, library->symbols,
+                                     library->count, err);
+                atomic_store(&library->loaded, status == 0);
+        }
+        pthread_mutex_unlock(&lock);
+        return status;
 }

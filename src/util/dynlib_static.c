@@ -47,3 +47,9 @@ int dynlib_load(const char *soname, const char *package, const struct dynlib_sym
         }
         return 0;
 }
+
+int dynlib_need(struct dynlib *library, struct error *err)
+{
+        return dynlib_load(library->soname, library->package, library->symbols, library->count,
+                           err);
+}

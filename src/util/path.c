@@ -185,6 +185,12 @@ static int walk_run(struct walk *walk, bool keep_last, mode_t make_mode, char *r
                         strcpy(ret_name, name);
                         return 0;
                 }
+                /*
+                 * Nearly every name is a directory. mkdir(2) comes last: on FUSE it asks the
+                 * server even for a name that the kernel knows.
+                 */
+                if (walk_enter(walk, name) == 0)
+                        continue;
                 followed = walk_follow(walk, name);
                 if (followed < 0)
                         return -1;
