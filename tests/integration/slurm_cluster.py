@@ -34,14 +34,19 @@ def runtime_path():
     return "runtime_path=%s/slurm-run" % harness.world.work
 
 
+def need():
+    """Skip the module's tests where there is no Slurm."""
+    if not shutil.which("slurmctld") or not shutil.which("munged") or not plugin():
+        raise unittest.SkipTest("no Slurm, or no plugin built for it")
+
+
 def up(name, *options):
     """Start a cluster with the plugin, for setUpModule; options as tests/slurm/cluster has them.
 
     Skips the module's tests where there is no Slurm.
     """
     global cluster
-    if not shutil.which("slurmctld") or not shutil.which("munged") or not plugin():
-        raise unittest.SkipTest("no Slurm, or no plugin built for it")
+    need()
     os.makedirs(os.path.dirname(SITE_CONF), exist_ok=True)
     with open(SITE_CONF, "w") as file:  # users cannot decide this for the nodes
         file.write("ENROOT_ALLOW_HTTP yes\n")
