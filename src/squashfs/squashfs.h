@@ -251,6 +251,25 @@ void squashfs_unmap(struct squashfs_image *image, struct squashfs_map *map);
 int squashfs_read_plain(struct squashfs_image *image, void *buffer, size_t size,
                         uint64_t position, struct error *err);
 
+/* A part of the image file in memory, of one thread. */
+struct squashfs_window {
+        uint8_t *memory; /* NULL: none */
+        size_t length;
+        uint64_t start; /* in the file */
+};
+
+#define SQUASHFS_WINDOW_INIT { .memory = NULL }
+
+/*
+ * As squashfs_read_plain without the copy: where the bytes are, until the next call with
+ * this window. They are for system calls alone, which say EFAULT when the file was cut off
+ * meanwhile; whoever looks at them himself is killed by SIGBUS then. NULL when the file
+ * cannot be mapped or does not have them, and for more than a few MiB.
+ */
+const void *squashfs_window_at(const struct squashfs_image *image, struct squashfs_window *window,
+                               uint64_t position, size_t size);
+void squashfs_window_release(struct squashfs_window *window);
+
 /* The image as a rootfs to look at, without a mount. It must outlive the view. */
 struct root_view squashfs_view(struct squashfs_image *image);
 

@@ -15,7 +15,7 @@
 #include "util/cancel.h"
 #include "util/cleanup.h"
 
-/* Directories held open, well below the usual limit of 1024. */
+/* Directories held open beside those that are kept (dir_cache.h). */
 #define OPEN_DIRECTORIES_MAX 256
 
 struct dir_writer {
@@ -148,7 +148,7 @@ static int fill_directory(struct placement *placement, struct plan_directory *di
                           struct error *err)
 {
         const struct tree_node *node = placement->nodes[directory->number];
-        int fd = dir_cache_open(&placement->dirs, directory, err);
+        int fd = dir_cache_keep(&placement->dirs, directory, err);
 
         if (fd < 0)
                 return -1;
@@ -158,7 +158,8 @@ static int fill_directory(struct placement *placement, struct plan_directory *di
 
                 if (child->inode->meta.type != ENTRY_DIRECTORY)
                         status = place(placement->writer, fd, child, err);
-                else if (mkdirat(fd, child->name, 0700) < 0)
+                else if (mkdirat(fd, child->name,
+                                 make_mode(ENTRY_DIRECTORY, child->inode->meta.mode) & 01777) < 0)
                         status = error_errno(err, "mkdir");
                 else
                         status = add_directory(placement, directory, child, err);
@@ -194,6 +195,7 @@ static void placement_release(struct placement *placement)
 
 int dir_writer_finish(struct dir_writer *writer, struct tree *tree, struct error *err)
 {
+        auto_open_files struct open_files files = { .is_raised = false };
         auto_cleanup(placement_release) struct placement placement = {
                 .writer = writer,
                 .plan = PLAN_INIT,
@@ -203,7 +205,8 @@ int dir_writer_finish(struct dir_writer *writer, struct tree *tree, struct error
 
         if (stage_flush(&writer->stage, err) < 0)
                 return error_prefix(err, "extract");
-        if (dir_cache_init(&placement.dirs, writer->root_fd, OPEN_DIRECTORIES_MAX, err) < 0 ||
+        if (dir_cache_init(&placement.dirs, writer->root_fd, OPEN_DIRECTORIES_MAX,
+                           open_files_raise(&files, writer->root_fd), err) < 0 ||
             add_directory(&placement, NULL, tree_root(tree), err) < 0)
                 return -1;
         /* The list of directories is also the queue of those to fill. */

@@ -24,6 +24,41 @@ static int set_xattrs(struct extractor *extractor, squashfs_ref ref, int fd, str
 
 /* ---- content ---- */
 
+static int copy_plain(struct extractor *extractor, uint64_t position, uint64_t size, int fd,
+                      uint64_t offset, struct error *err)
+{
+        while (size > 0) {
+                size_t piece = size < EXTRACT_BUFFER ? size : EXTRACT_BUFFER;
+
+                if (squashfs_read_plain(extractor->image, extractor->buffer, piece, position,
+                                        err) < 0 ||
+                    make_write(fd, extractor->buffer, piece, offset, err) < 0)
+                        return -1;
+                position += piece;
+                offset += piece;
+                size -= piece;
+        }
+        return 0;
+}
+
+/* Straight from the image file's pages where that is possible. */
+static int write_plain(struct extractor *extractor, const struct squashfs_extent *extent, int fd,
+                       uint64_t offset, struct error *err)
+{
+        const void *content = squashfs_window_at(extractor->image, &extractor->window,
+                                                 extent->position, extent->size);
+        struct error failure = ERROR_INIT;
+
+        if (content && make_write(fd, content, extent->size, offset, &failure) == 0)
+                return 0;
+        /* EFAULT: the image file was cut off or cannot be read; reading it says which. */
+        if (content && failure.code != EFAULT) {
+                *err = failure;
+                return -1;
+        }
+        return copy_plain(extractor, extent->position, extent->size, fd, offset, err);
+}
+
 /* Holes are stepped over; one at the end of the file is all that gives it its length. */
 static int write_extents(struct extractor *extractor, const struct plan_item *item,
                          const struct squashfs_map *map, int fd, uint64_t offset, struct error *err)
@@ -42,9 +77,7 @@ static int write_extents(struct extractor *extractor, const struct plan_item *it
                                 return -1;
                         break;
                 case SQUASHFS_PLAIN:
-                        if (squashfs_read_plain(extractor->image, extractor->buffer, extent->size,
-                                                extent->position, err) < 0 ||
-                            make_write(fd, extractor->buffer, extent->size, offset, err) < 0)
+                        if (write_plain(extractor, extent, fd, offset, err) < 0)
                                 return -1;
                         break;
                 }

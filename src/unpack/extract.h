@@ -7,15 +7,19 @@
 #include "unpack/dir_cache.h"
 #include "unpack/make.h"
 
-/* Content is moved in pieces that are still in the processor's cache when they are written. */
-#define EXTRACT_PIECE (256 << 10)
+/* What is found, decompressed and written at a time. */
+#define EXTRACT_PIECE (1 << 20)
+
+/* What is read at a time, so that it is still in the processor's cache when it is written. */
+#define EXTRACT_BUFFER (256 << 10)
 
 /* The tools of one thread. */
 struct extractor {
         struct squashfs_image *image;
         struct maker *maker; /* shared */
         struct dir_cache dirs;
-        void *buffer;                /* EXTRACT_PIECE bytes */
+        struct squashfs_window window;
+        void *buffer; /* EXTRACT_BUFFER bytes, for an image file that cannot be mapped */
 };
 
 /* One name of the plan that is no directory. Returns 0, or -1 with *err naming it. */

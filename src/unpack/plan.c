@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "unpack/dir_cache.h"
+#include "unpack/make.h"
 #include "unpack/ref_set.h"
 #include "util/cancel.h"
 
@@ -80,6 +82,7 @@ struct plan_directory *plan_add_directory(struct plan *plan, struct plan_directo
         directory->ref = ref;
         directory->number = (uint32_t)plan->directory_count;
         directory->depth = parent ? parent->depth + 1 : 0;
+        directory->fd = -1;
         memcpy(directory->name, name, size);
         plan->directories[plan->directory_count++] = directory;
         return directory;
@@ -115,8 +118,11 @@ static int add_item(struct plan *plan, struct plan_directory *directory,
 
 void plan_release(struct plan *plan)
 {
-        for (size_t i = 0; i < plan->directory_count; i++)
+        for (size_t i = 0; i < plan->directory_count; i++) {
+                if (plan->directories[i]->fd >= 0)
+                        (void)close(plan->directories[i]->fd);
                 free(plan->directories[i]);
+        }
         for (size_t i = 0; i < plan->item_count; i++)
                 free(plan->items[i]);
         free(plan->directories);
@@ -150,14 +156,15 @@ static int note_directory(struct plan_walk *walk, const struct plan_directory *d
 }
 
 static int make_directory(struct plan_walk *walk, const struct squashfs_dirent *entry,
-                          struct error *err)
+                          const struct squashfs_stat *stat, struct error *err)
 {
         struct plan_directory *directory =
                 plan_add_directory(walk->plan, walk->directory, entry->ref, entry->name, err);
 
         if (!directory || note_directory(walk, directory, err) < 0)
                 return -1;
-        if (mkdirat(walk->fd, entry->name, 0700) < 0)
+        /* Mostly that is all, and the mode needs no change in the end. */
+        if (mkdirat(walk->fd, entry->name, make_mode(ENTRY_DIRECTORY, stat->meta.mode) & 01777) < 0)
                 return error_errno(err, "mkdir");
         return 0;
 }
@@ -171,7 +178,7 @@ static int plan_entry(const struct squashfs_dirent *entry, void *context, struct
         if (status == 0) {
                 switch (stat.meta.type) {
                 case ENTRY_DIRECTORY:
-                        status = make_directory(walk, entry, err);
+                        status = make_directory(walk, entry, &stat, err);
                         break;
                 case ENTRY_CHAR_DEVICE:
                 case ENTRY_BLOCK_DEVICE:
@@ -205,7 +212,7 @@ static int walk_directories(struct plan_walk *walk, struct dir_cache *cache, str
 
         for (size_t i = 0; i < plan->directory_count; i++) {
                 walk->directory = plan->directories[i];
-                walk->fd = dir_cache_open(cache, walk->directory, err);
+                walk->fd = dir_cache_keep(cache, walk->directory, err);
                 if (walk->fd < 0 || cancel_check(err) < 0 ||
                     squashfs_list(walk->image, walk->directory->ref, 0, plan_entry, walk, err) < 0)
                         return -1;

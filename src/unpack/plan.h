@@ -23,6 +23,7 @@ struct plan_directory {
         squashfs_ref ref;
         uint32_t number; /* 0 for the root; larger than the parent's */
         uint32_t depth;
+        int fd; /* -1: not kept open (dir_cache.h) */
         char name[];
 };
 
@@ -58,7 +59,10 @@ struct dir_cache;
 struct plan_directory *plan_add_directory(struct plan *plan, struct plan_directory *parent,
                                           squashfs_ref ref, const char *name, struct error *err);
 
-/* Walk the image and make its directories (0700). Returns 0, or -1 with *err. */
+/*
+ * Walk the image and make its directories, which the cache keeps open as far as it may.
+ * Returns 0, or -1 with *err.
+ */
 int plan_build(struct plan *plan, struct squashfs_image *image, struct dir_cache *cache,
                struct error *err);
 void plan_release(struct plan *plan);

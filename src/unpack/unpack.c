@@ -20,7 +20,7 @@
 
 #define THREADS_MAX 32
 
-/* Directories held open by all threads together, well below the usual limit of 1024. */
+/* Directories that threads hold open, together, beside those that are kept (dir_cache.h). */
 #define OPEN_DIRECTORIES_MAX 256
 
 /* What a thread takes at a time: many small files, or a few larger ones. */
@@ -228,6 +228,7 @@ static void cleanup_unpack(struct unpack *unpack)
 {
         for (unsigned int i = 0; unpack->extractors && i < unpack->threads; i++) {
                 dir_cache_release(&unpack->extractors[i].dirs);
+                squashfs_window_release(&unpack->extractors[i].window);
                 free(unpack->extractors[i].buffer);
         }
         free(unpack->extractors);
@@ -235,7 +236,7 @@ static void cleanup_unpack(struct unpack *unpack)
 }
 
 static int prepare(struct unpack *unpack, struct squashfs_image *image, int root_fd,
-                   struct error *err)
+                   uint32_t kept, struct error *err)
 {
         unpack->extractors = calloc(unpack->threads, sizeof(*unpack->extractors));
         if (!unpack->extractors)
@@ -245,11 +246,11 @@ static int prepare(struct unpack *unpack, struct squashfs_image *image, int root
 
                 extractor->image = image;
                 extractor->maker = &unpack->maker;
-                extractor->buffer = malloc(EXTRACT_PIECE);
+                extractor->buffer = malloc(EXTRACT_BUFFER);
                 if (!extractor->buffer)
                         return error_no_memory(err);
                 if (dir_cache_init(&extractor->dirs, root_fd,
-                                   OPEN_DIRECTORIES_MAX / unpack->threads, err) < 0)
+                                   OPEN_DIRECTORIES_MAX / unpack->threads, kept, err) < 0)
                         return -1;
         }
         return 0;
@@ -259,6 +260,7 @@ int unpack_image(struct squashfs_image *image, int dir_fd, const struct unpack_o
                  struct error *err)
 {
         unsigned int threads = options->threads;
+        auto_open_files struct open_files files = { .is_raised = false };
         auto_plan struct plan plan = PLAN_INIT;
         auto_cleanup(cleanup_unpack) struct unpack unpack = {
                 .plan = &plan,
@@ -274,7 +276,7 @@ int unpack_image(struct squashfs_image *image, int dir_fd, const struct unpack_o
 
         if (root_fd < 0)
                 return error_errno(err, "open the directory to extract to");
-        if (prepare(&unpack, image, root_fd, err) < 0 ||
+        if (prepare(&unpack, image, root_fd, open_files_raise(&files, root_fd), err) < 0 ||
             plan_build(&plan, image, &unpack.extractors[0].dirs, err) < 0 ||
             extract_shared_files(&unpack) < 0 || run_step(&unpack, step_items) < 0)
                 return -1;

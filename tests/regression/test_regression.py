@@ -111,6 +111,15 @@ class TestRegression(harness.Case):
         self.system_calls("start of an image", "start",
                           harness.world.library.squashed("alpine"), "/bin/true")
 
+    def test_system_calls_of_a_create_and_a_load(self):
+        self.fixed_image()
+        result = self.run_command("enroot", "import", "-o", "fixed.sqsh", "oci:fixed")
+        self.assertEqual(result.code, 0, result)
+        # One thread: how often several wait for each other does not repeat.
+        self.env["ENROOT_MAX_PROCESSORS"] = "1"
+        self.system_calls("create", "create", "fixed.sqsh")
+        self.system_calls("load", "load", "-n", "loaded", "oci:fixed")
+
     def test_system_calls_of_exec(self):
         name = self.container()
         process = self.start("enroot", "start", name, "sh", "-c", "echo ready; read end",

@@ -155,6 +155,52 @@ static void test_offset(void **state)
         assert_non_null(strstr(err.message, "is shorter than it says"));
 }
 
+/* The same bytes as by reading, for system calls alone, which fail where there are none. */
+static void test_window(void **state)
+{
+        enum { OFFSET = 4096 + 7 };
+        auto_cleanup(squashfs_window_release) struct squashfs_window window = SQUASHFS_WINDOW_INIT;
+        auto_squashfs_image struct squashfs_image *image = NULL;
+        auto_close int fd = -1, other = -1;
+        auto_free char *path = path_join(scratch, "behind"), *content = NULL, *again = NULL;
+        static const size_t positions[] = { 96, 5000, 100, 100000 };
+        struct error err = ERROR_INIT;
+        const void *memory;
+        size_t size;
+
+        (void)state;
+        assert_true(sample_build(image_path, "-b 4K -noD"));
+        fd = open(image_path, O_RDONLY | O_CLOEXEC);
+        size = (size_t)lseek(fd, 0, SEEK_END);
+        content = malloc(size);
+        again = malloc(size);
+        assert_non_null(content);
+        assert_non_null(again);
+        assert_int_equal(pread(fd, content, size, 0), size);
+        other = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        assert_int_equal(pwrite(other, content, size, OFFSET), size);
+        image = squashfs_open_at(other, OFFSET, "image", &err);
+        assert_non_null(image);
+
+        for (size_t i = 0; i < ARRAY_SIZE(positions); i++) {
+                memory = squashfs_window_at(image, &window, positions[i], 9000);
+                assert_non_null(memory);
+                assert_memory_equal(memory, content + positions[i], 9000);
+        }
+        assert_null(squashfs_window_at(image, &window, size, 1));
+        assert_null(squashfs_window_at(image, &window, UINT64_MAX, 1));
+        assert_null(squashfs_window_at(image, &window, 96, SIZE_MAX));
+
+        memory = squashfs_window_at(image, &window, 96, 100000);
+        assert_int_equal(ftruncate(other, 0), 0);
+        (void)close(fd);
+        fd = open(image_path, O_WRONLY | O_CLOEXEC);
+        assert_int_equal(pwrite(fd, memory, 100000, 0), -1);
+        assert_int_equal(errno, EFAULT);
+        assert_int_equal(squashfs_read_plain(image, again, 100, 96, &err), -1);
+        assert_non_null(strstr(err.message, "cut off while in use"));
+}
+
 static void *check_in_thread(void *image)
 {
         sample_check_image(image, SAMPLE_EXACT);
@@ -424,7 +470,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_samples),       cmocka_unit_test(test_extents),
-                cmocka_unit_test(test_offset),
+                cmocka_unit_test(test_offset),        cmocka_unit_test(test_window),
                 cmocka_unit_test(test_threads),       cmocka_unit_test(test_refused),
                 cmocka_unit_test(test_crafted_names), cmocka_unit_test(test_flipped_bytes),
         };

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -120,6 +121,37 @@ static void test_umask(void **state)
         expect_unpacked(1000);
         expect_unpacked(0);
         (void)umask(before);
+}
+
+/* With a limit of open files, of which directories may use what is above 512. */
+static void unpack_with_limit(rlim_t soft, rlim_t hard)
+{
+        const struct rlimit limit = { .rlim_cur = soft, .rlim_max = hard };
+        struct rlimit after;
+
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+                _exit(1);
+        expect_unpacked(3);
+        if (getrlimit(RLIMIT_NOFILE, &after) < 0 || after.rlim_cur != soft)
+                _exit(2);
+        _exit(0);
+}
+
+static void test_open_files(void **state)
+{
+        static const rlim_t limits[][2] = { { 300, 300 }, { 300, 520 }, { 300, 4000 } };
+
+        (void)state;
+        assert_true(sample_build(image_path, "-comp zstd"));
+        for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+                int status;
+                pid_t pid = fork();
+
+                if (pid == 0)
+                        unpack_with_limit(limits[i][0], limits[i][1]);
+                assert_int_equal(waitpid(pid, &status, 0), pid);
+                assert_int_equal(status, 0);
+        }
 }
 
 /* A file so large that all threads write it together. */
@@ -360,7 +392,8 @@ int main(void)
                 cmocka_unit_test(test_shared_file), cmocka_unit_test(test_other_tools),
                 cmocka_unit_test(test_existing),    cmocka_unit_test(test_loop),
                 cmocka_unit_test(test_depth),       cmocka_unit_test(test_damaged_data),
-                cmocka_unit_test(test_full_disk),   cmocka_unit_test(test_cancelled),
+                cmocka_unit_test(test_full_disk),   cmocka_unit_test(test_open_files),
+                cmocka_unit_test(test_cancelled),
         };
 
         return cmocka_run_group_tests(tests, set_up, tear_down);
