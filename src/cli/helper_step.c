@@ -23,6 +23,7 @@ static struct {
 static const struct option options[] = {
         { 0, "image", "IMAGE", "What is started", OPTION_TEXT, &values.step.image },
         { 0, "name", "NAME", "The container's name", OPTION_TEXT, &values.step.name },
+        { 0, "job", "JOB", "The job's number", OPTION_TEXT, &values.step.job },
         { 0, "rule", "RULE", "auto, create, exec or no_exec", OPTION_TEXT, &values.rule },
         { 0, "temporary", NULL, "Remove the container at the end", OPTION_FLAG,
           &values.step.temporary },
@@ -40,7 +41,7 @@ static const struct option options[] = {
           &values.env },
         { 0, "clean", "JOB", "Only remove what steps of a job have left", OPTION_TEXT,
           &values.clean },
-        { 0, "named", NULL, "And the containers with names of that job's scope", OPTION_FLAG,
+        { 0, "named", NULL, "Names are those of a job, and go with it", OPTION_FLAG,
           &values.named },
         HELP_OPTION,
         END_OPTION,
@@ -94,6 +95,7 @@ static int run(char **words, char **environment, struct report *report, struct e
                 return clean(environment, report, err);
         if (!values.step.name || parse_rule(values.rule, &values.step.rule, err) < 0)
                 return values.step.name ? -1 : error_set(err, EINVAL, "--name is missing");
+        values.step.job_scope = values.named;
         values.step.tasks = values.tasks ? (unsigned int)strtoul(values.tasks, NULL, 10) : 1;
         values.step.mounts = &values.mounts;
         values.step.env = &values.env;

@@ -349,6 +349,8 @@ enum step_name_rule {
 struct step_arguments {
         const char *image;     /* as the user wrote it; NULL: the container exists */
         const char *name;      /* of the container, where there is one on the disk */
+        const char *job;       /* its number; NULL: nothing is kept of it, and nothing reaped */
+        bool job_scope;        /* names are those of the job */
         bool temporary;        /* the name is not the user's: the container goes with the step */
         enum step_name_rule rule;
         bool extract;          /* make a container of the image instead of starting the image */

@@ -17,15 +17,12 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "commands/step_holder.h"
-#include "util/io.h"
+#include "commands/step_reap.h"
 
-#define TASKS_LIMIT    65536      /* tasks of a node that can wait at once */
-#define CHILDREN_LIMIT (1u << 20) /* bytes of a list of processes */
-#define END_TRIES      5000       /* milliseconds for killed processes to be gone */
+#define TASKS_LIMIT 65536 /* tasks of a node that can wait at once */
 
 /* ---- what happens ---- */
 
@@ -55,6 +52,8 @@ static void answer_tasks(struct holder *holder)
         for (size_t i = 0; i < holder->answer_count; i++) {
                 if (holder->state == STATE_READY)
                         answer_task(holder, holder->answers[i]);
+                else
+                        (void)holder_send(holder->answers[i], STEP_FAILED, "");
                 (void)close(holder->answers[i]);
         }
         holder->answer_count = 0;
@@ -97,6 +96,7 @@ static int add_task(struct holder *holder, struct step_message *message, struct 
                 if (holder->task_environment.count == 0)
                         return error_set(err, EBADMSG, "a task has sent no environment");
         }
+        holder_watch_task(holder, message->fds[0]);
         holder->answers[holder->answer_count++] = TAKE_FD(message->fds[0]);
         (void)close(message->fds[1]);
         message->fd_count = 0;
@@ -121,6 +121,7 @@ static void worker_has_made(struct holder *holder, int status)
                             : "failed to import docker image: %s",
                        image);
         holder_fail(holder, reason, true);
+        holder_tell_signal(holder, status);
 }
 
 static void worker_has_started(struct holder *holder, int status)
@@ -145,6 +146,7 @@ static void worker_has_started(struct holder *holder, int status)
                         : "container start failed: if the image has an unusual entrypoint, try "
                           "using --no-container-entrypoint",
              true);
+        holder_tell_signal(holder, status);
 }
 
 static void reap(struct holder *holder)
@@ -155,6 +157,8 @@ static void reap(struct holder *holder)
 
         (void)!read(holder->signal_fd, &info, sizeof(info));
         while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+                if (pid == holder->reaper)
+                        holder->reaper = 0;
                 if (pid != holder->worker)
                         continue;
                 if (holder->work == STEP_WORK_MAKE)
@@ -164,98 +168,7 @@ static void reap(struct holder *holder)
         }
 }
 
-/* ---- the end ---- */
-
-static void tell_end(int socket, enum step_kind kind, struct holder *holder)
-{
-        for (size_t i = 0; i < holder->lines.count; i++)
-                (void)holder_send(socket, kind, holder->lines.items[i]);
-        strlist_release(&holder->lines);
-}
-
-static void save(struct holder *holder, int answers)
-{
-        const char *name = holder->arguments->name, *path = holder->arguments->save;
-        struct error err = ERROR_INIT;
-
-        if (holder_begin_work(holder, STEP_WORK_SAVE, &err) == 0) {
-                if (holder_await_worker(holder) == 0) {
-                        holder_tell(holder, "exported container %s to %s", name, path);
-                        tell_end(answers, STEP_INFO, holder);
-                        return;
-                }
-                (void)error_set(&err, EIO, "see its output");
-        }
-        holder_tell(holder, "failed to export container %s to %s: %s", name, path, err.message);
-        holder_tell_log(holder, "    ");
-        tell_end(answers, STEP_ERROR, holder);
-}
-
-/* Whether a process is an image's server: it ends with the last mount of its image. */
-static bool is_server(pid_t pid)
-{
-        auto_strbuf struct strbuf comm = STRBUF_INIT;
-        struct error ignored = ERROR_INIT;
-        char path[32];
-
-        (void)snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-        (void)io_read_file(-1, path, PATH_MAX, &comm, &ignored);
-        return strcmp(strbuf_text(&comm), RUNTIME_SERVER_NAME "\n") == 0;
-}
-
-/* Kill the children that are there now. Returns how many. */
-static unsigned int kill_children(void)
-{
-        auto_strbuf struct strbuf list = STRBUF_INIT;
-        struct error ignored = ERROR_INIT;
-        unsigned int killed = 0;
-        char *rest;
-
-        (void)io_read_file(-1, "/proc/thread-self/children", CHILDREN_LIMIT, &list, &ignored);
-        rest = list.data;
-        for (char *word; (word = strsep(&rest, " \n")) != NULL;) {
-                pid_t pid = (pid_t)strtol(word, NULL, 10);
-
-                if (pid <= 0 || is_server(pid))
-                        continue;
-                (void)kill(pid, SIGKILL);
-                killed++;
-        }
-        while (waitpid(-1, NULL, WNOHANG) > 0)
-                ;
-        return killed;
-}
-
-/*
- * What an entrypoint has left behind became ours (a subreaper's), and Slurm does not know
- * of it. Killed processes leave theirs in turn.
- */
-static void end_children(void)
-{
-        const struct timespec pause = { .tv_nsec = 1000000 };
-
-        for (int i = 0; i < END_TRIES && kill_children() > 0; i++)
-                (void)nanosleep(&pause, NULL);
-}
-
-static void end(struct holder *holder, int answers)
-{
-        struct error ignored = ERROR_INIT;
-
-        if (holder->worker) {
-                /* An import removes what it has; a start that has stopped cannot hear SIGTERM. */
-                (void)kill(holder->worker, holder->work == STEP_WORK_MAKE ? SIGTERM : SIGKILL);
-                (void)holder_await_worker(holder);
-        }
-        end_children();
-        strlist_release(&holder->lines);
-        runtime_entrance_release(&holder->entrance);
-        if (holder->arguments->save && holder->state == STATE_READY &&
-            holder->entered >= holder->arguments->tasks)
-                save(holder, answers);
-        if (holder->made && holder_begin_work(holder, STEP_WORK_REMOVE, &ignored) == 0)
-                (void)holder_await_worker(holder);
-}
+/* ---- the loop ---- */
 
 /* Take a message. Returns 1 to go on; 0 at the end, with a socket for answers or -1. */
 static int listen_to_plugin(struct holder *holder, int *ret_answers, struct error *err)
@@ -302,6 +215,7 @@ int command_step(const struct step_arguments *arguments, int control, char *cons
         holder.signal_fd = watch_signals(err);
         if (holder.signal_fd < 0)
                 return -1;
+        holder.reaper = step_reap_begin(arguments, environment);
         /* An import needs no task; a relative path is one of the first task's directory. */
         if (early && holder_begin(&holder, err) < 0)
                 holder_fail(&holder, err->message, false);
@@ -319,6 +233,11 @@ int command_step(const struct step_arguments *arguments, int control, char *cons
                         break;
                 advance(&holder);
         }
-        end(&holder, answers);
+        holder_end(&holder, answers);
+        if (answers >= 0)
+                (void)close(TAKE_FD(answers));
+        /* Nobody waits for what it removes. */
+        if (holder.reaper)
+                (void)waitpid(holder.reaper, NULL, 0);
         return 0;
 }

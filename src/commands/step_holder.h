@@ -4,6 +4,8 @@
  *      step_tell.c       what the tasks are told
  *      step_container.c  which container it is, and its start
  *      step_work.c       what children do
+ *      step_end.c        the end of a step
+ *      step_reap.c       what steps that could not end have left
  */
 #pragma once
 
@@ -34,8 +36,11 @@ struct holder {
         bool lines_are_errors; /* all of them */
         int *answers;          /* of the tasks that wait */
         size_t answer_count;
+        int *tasks;            /* pidfds of all tasks that have come */
+        size_t task_count;
         struct strlist task_environment; /* of the first task */
 
+        pid_t reaper; /* removes what others have left; 0: none */
         pid_t worker; /* 0: none */
         enum step_work work;
         int log_fd, result_fd; /* of the worker */
@@ -59,6 +64,17 @@ struct holder {
 
 void holder_release(struct holder *holder);
 
+/* ---- step_end.c ---- */
+
+/* Remember a task by its end of the socket that it has sent. */
+void holder_watch_task(struct holder *holder, int socket);
+
+/*
+ * End what the step has started, save and remove the container. answers is the plugin's
+ * socket for what there is to tell; -1 when slurmstepd has died, whose tasks end as well.
+ */
+void holder_end(struct holder *holder, int answers);
+
 /* ---- step_tell.c ---- */
 
 /* Send a line to a task. Returns 0, or -1 when it cannot hear it. */
@@ -72,6 +88,9 @@ void holder_tell_log(struct holder *holder, const char *indent);
 
 /* Send what was kept to the first task that can hear it. */
 void holder_flush(struct holder *holder);
+
+/* What a signal has to do with a worker's end, for those who wonder. */
+void holder_tell_signal(struct holder *holder, int status);
 
 /* There will be no container: keep the reason, and the worker's output if asked. */
 void holder_fail(struct holder *holder, const char *reason, bool with_log);

@@ -1,6 +1,8 @@
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "commands/step_holder.h"
@@ -18,7 +20,10 @@ void holder_release(struct holder *holder)
                         (void)close(TAKE_FD(*fds[i]));
         for (size_t i = 0; i < holder->answer_count; i++)
                 (void)close(holder->answers[i]);
+        for (size_t i = 0; i < holder->task_count; i++)
+                (void)close(holder->tasks[i]);
         free(holder->answers);
+        free(holder->tasks);
         free(holder->target);
         free(holder->directory);
         strlist_release(&holder->lines);
@@ -83,6 +88,15 @@ void holder_tell_log(struct holder *holder, const char *indent)
         while ((line = strsep(&rest, "\n")) != NULL)
                 if (*line)
                         holder_tell(holder, "%s%s", indent, line);
+}
+
+void holder_tell_signal(struct holder *holder, int status)
+{
+        int sig = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+
+        if (sig)
+                holder_tell(holder, "enroot was killed by signal %d (%s)%s", sig, strsignal(sig),
+                            sig == SIGKILL ? ": does the step need more memory (--mem)?" : "");
 }
 
 void holder_fail(struct holder *holder, const char *reason, bool with_log)

@@ -7,8 +7,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "commands/container.h"
-#include "commands/place.h"
+#include "commands/step_reap.h"
 #include "env/env.h"
 #include "runtime/runtime.h"
 #include "source/source.h"
@@ -110,6 +109,8 @@ static int make(const struct step_job *job, const struct command_context *contex
         cancel_install();
         if (!uri)
                 return error_no_memory(err);
+        if (step_needs_container(arguments) && step_claim_job(context->config, arguments, err) < 0)
+                return -1;
         if (!step_image_is_file(arguments) && (arguments->load || !is_cached(uri)))
                 return load(context, arguments, uri, err);
         if (!step_image_is_file(arguments) && command_run_import(context, &run, err) < 0)
@@ -182,18 +183,6 @@ static int save(const struct step_job *job, struct config *config, struct report
                                                        : command_export(&context, &arguments, err);
 }
 
-static int remove_container(const struct config *config, const char *name, struct error *err)
-{
-        auto_close int data_fd = container_open_data_path(config->data_path, err);
-
-        if (data_fd < 0)
-                return -1;
-        /* None is left of one that could not be made. */
-        if (place_remove(config, data_fd, name, err) < 0 && err->code != ENOENT)
-                return -1;
-        return 0;
-}
-
 /* ---- the child ---- */
 
 static void print_message(struct report *report, enum report_level level, const char *text)
@@ -219,7 +208,7 @@ static int do_work(enum step_work work, const struct step_job *job, struct error
         case STEP_WORK_SAVE:
                 return save(job, &config, &report, err);
         case STEP_WORK_REMOVE:
-                return remove_container(&config, job->arguments->name, err);
+                return step_remove_container(&config, job->arguments->name, err);
         }
         return error_set(err, EINVAL, "unknown work");
 }
@@ -251,38 +240,4 @@ pid_t step_work_begin(enum step_work work, const struct step_job *job, struct er
                 _exit(EXIT_SUCCESS);
         (void)dprintf(STDERR_FILENO, "[ERROR] %s\n", failure.message);
         _exit(EXIT_FAILURE);
-}
-
-/* ---- what a job leaves behind ---- */
-
-/* "pyxis_JOB_NAME" of job scope; "pyxis_JOB.STEP" of steps that could not end well. */
-static bool is_of_job(const char *name, const char *job, bool named)
-{
-        static const char prefix[] = "pyxis_";
-        const char *rest = name + strlen(prefix) + strlen(job);
-
-        if (strncmp(name, prefix, strlen(prefix)) != 0 ||
-            strncmp(name + strlen(prefix), job, strlen(job)) != 0)
-                return false;
-        if (named && *rest == '_')
-                return true;
-        return *rest == '.' && rest[1] && strspn(rest + 1, "0123456789") == strlen(rest + 1);
-}
-
-int command_step_clean(const struct command_context *context, const char *job, bool named,
-                       struct error *err)
-{
-        auto_strlist struct strlist names = STRLIST_INIT;
-        int result = 0;
-
-        if (!*job || strspn(job, "0123456789") != strlen(job))
-                return error_set(err, EINVAL, "%s is not the number of a job", job);
-        if (container_names(context->config->data_path, &names, err) < 0)
-                return -1;
-        /* The others go even where one cannot. */
-        for (size_t i = 0; i < names.count; i++)
-                if (is_of_job(names.items[i], job, named) &&
-                    remove_container(context->config, names.items[i], err) < 0)
-                        result = -1;
-        return result;
 }

@@ -249,6 +249,12 @@ static int take_name(int val, const char *value, int remote)
                 slurm_error("pyxis: --container-name: not a name: %s", value);
                 return -1;
         }
+        if (strspn(name, "0123456789.") == strlen(name) && strchr(name, '.')) {
+                slurm_error("pyxis: --container-name: %s is what a container without a name is "
+                            "called",
+                            name);
+                return -1;
+        }
         if (!rule || !*rule)
                 rule = (char *)rules[0];
         for (size_t i = 0; i < ARRAY_SIZE(rules); i++)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef SYS_close_range
@@ -17,6 +18,7 @@
 
 #define PROGRAM         "enroot"
 #define PROGRAM_CALLED  "enroot-step"
+#define PATIENCE        60    /* seconds */
 #define DESCRIPTORS     65536 /* closed where close_range(2) is missing */
 
 /* ---- in the child: only what signal handlers may do, for the daemon has threads ---- */
@@ -99,6 +101,26 @@ static char **make_argv(const struct program *program)
         return argv;
 }
 
+/* With a limit it is killed in the end: the user could make it wait for ever. */
+static int wait_for(pid_t child, bool limited, int *ret_status)
+{
+        const struct timespec pause = { .tv_nsec = 5000000 };
+        struct timespec now, begin;
+        pid_t ended;
+
+        (void)clock_gettime(CLOCK_MONOTONIC, &begin);
+        while ((ended = waitpid(child, ret_status, limited ? WNOHANG : 0)) <= 0) {
+                if (ended < 0 && errno != EINTR)
+                        return -1;
+                (void)clock_gettime(CLOCK_MONOTONIC, &now);
+                if (limited && now.tv_sec - begin.tv_sec >= PATIENCE)
+                        (void)kill(-child, SIGKILL); /* it has a session of its own */
+                if (limited)
+                        (void)nanosleep(&pause, NULL);
+        }
+        return 0;
+}
+
 static int start(const struct program *program, bool apart, struct error *err)
 {
         auto_free char **argv = make_argv(program);
@@ -117,9 +139,8 @@ static int start(const struct program *program, bool apart, struct error *err)
                         become_program(program, argv);
                 _exit(grandchild < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
         }
-        while (waitpid(child, &status, 0) < 0)
-                if (errno != EINTR)
-                        return error_errno(err, "cannot wait for " PROGRAM);
+        if (wait_for(child, !apart, &status) < 0)
+                return error_errno(err, "cannot wait for " PROGRAM);
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
                 return 0;
         return error_set(err, ECHILD, "%s has failed (status %#x)", PROGRAM, (unsigned int)status);

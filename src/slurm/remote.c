@@ -19,13 +19,13 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "runtime/runtime.h"
 #include "slurm/contexts.h"
 #include "slurm/options.h"
 #include "slurm/program.h"
+#include "slurm/runtime_dir.h"
 #include "slurm/settings.h"
 #include "step/step.h"
 
@@ -42,11 +42,13 @@ static struct {
         char runtime_dir[PATH_MAX + 16];
 } state = { .control = -1 };
 
+/* An error here would drain the node under a batch job, so it waits for the tasks. */
 int remote_init(spank_t spank, int argc, char **argv)
 {
-        if (settings_parse(&state.settings, argc, argv) < 0)
-                return -1;
-        return options_register(spank);
+        if (settings_parse(&state.settings, argc, argv) < 0 || options_register(spank) < 0)
+                (void)error_set(&state.failure, EINVAL, "the plugin cannot be used on this node: "
+                                                        "see its slurmd.log");
+        return 0;
 }
 
 /* ---- as root ---- */
@@ -78,37 +80,25 @@ static int read_job(spank_t spank)
         return 0;
 }
 
-/* The parent is root's, so nobody else can have put something there. */
 static int make_runtime_dir(struct error *err)
 {
-        struct stat st;
-
         (void)snprintf(state.runtime_dir, sizeof(state.runtime_dir), "%s/%u",
                        state.settings.runtime_path, state.uid);
-        if (mkdir(state.runtime_dir, 0700) == 0) {
-                if (chown(state.runtime_dir, state.uid, state.gid) == 0)
-                        return 0;
-                (void)error_errno(err, "couldn't give %s to user %u", state.runtime_dir, state.uid);
-                (void)rmdir(state.runtime_dir);
-                return -1;
-        }
-        if (errno != EEXIST)
-                return error_errno(err, "couldn't make %s", state.runtime_dir);
-        if (lstat(state.runtime_dir, &st) < 0)
-                return error_errno(err, "%s", state.runtime_dir);
-        if (!S_ISDIR(st.st_mode) || st.st_uid != state.uid)
-                return error_set(err, EPERM, "%s is not a directory of user %u", state.runtime_dir,
-                                 state.uid);
-        return 0;
+        return runtime_dir_make(state.settings.runtime_path, state.uid, state.gid, err);
 }
 
 int remote_post_opt(spank_t spank)
 {
         if (options_complete(spank) < 0)
-                return error_set(&state.failure, EINVAL, "invalid PYXIS_CONTAINER_ variable"), 0;
-        if (!options_enabled())
+                return error_set(&state.failure, EINVAL,
+                                 "invalid option or PYXIS_CONTAINER_ variable"), 0;
+        if (!options_enabled()) {
+                state.failure.code = 0; /* no container, so nothing has failed */
                 return 0;
+        }
         state.enabled = true;
+        if (state.failure.code)
+                return 0;
         if (read_job(spank) < 0)
                 (void)error_set(&state.failure, EINVAL, "couldn't get information about the step");
         else
@@ -281,11 +271,13 @@ static int make_arguments(spank_t spank, struct strlist *ret, struct error *err)
         auto_free char *name = make_name();
         bool entrypoint = options->entrypoint == CHOICE_YES ||
                           (options->entrypoint == CHOICE_NONE && state.settings.execute_entrypoint);
-        char tasks[16];
+        char tasks[16], job[16];
 
         (void)snprintf(tasks, sizeof(tasks), "%u", state.local_tasks);
+        (void)snprintf(job, sizeof(job), "%u", state.job);
         if (!name || add_text(ret, "--image", options->image) < 0 ||
-            add_text(ret, "--name", name) < 0 || add_text(ret, "--rule", options->rule) < 0 ||
+            add_text(ret, "--name", name) < 0 || add_text(ret, "--job", job) < 0 ||
+            add_flag(ret, "--named", state.settings.job_scope) < 0 || add_text(ret, "--rule", options->rule) < 0 ||
             add_text(ret, "--directory", options->directory) < 0 ||
             add_text(ret, "--save", options->save) < 0 || add_text(ret, "--tasks", tasks) < 0 ||
             add_flag(ret, "--temporary", !options->name) < 0 ||
@@ -364,21 +356,25 @@ static int ask(struct step_message *message, int environment, struct error *err)
 }
 
 /*
- * Print answers until there is an entrance, for which it returns 1; 0 at their end. -1 with
- * *err.
+ * Print answers until there is an entrance, for which it returns 1; 0 when enroot has said
+ * that there will be none. -1 with *err: ECHILD at an end without either.
  */
 static int hear(int answers, struct step_message *ret, struct error *err)
 {
         for (;;) {
                 int result = step_receive(answers, ret, err);
 
-                if (result <= 0)
-                        return result;
+                if (result == 0)
+                        return error_set(err, ECHILD,
+                                         "enroot has ended before there was a container: was it "
+                                         "killed, for lack of memory?");
+                if (result < 0 || ret->kind == STEP_FAILED)
+                        return result < 0 ? -1 : 0;
                 if (ret->kind == STEP_ENTER)
                         return 1;
                 if (ret->kind == STEP_ERROR)
                         slurm_error("pyxis: %s", ret->text);
-                else
+                else if (ret->kind == STEP_INFO)
                         slurm_spank_log("pyxis: %s", ret->text);
                 step_message_release(ret);
         }
@@ -521,8 +517,8 @@ static int prepare_task(spank_t spank)
         }
         if (!state.enabled || join(spank, &err) == 0)
                 return 0;
-        /* Without a code, enroot has told the first task why. All lack the same directory. */
-        if (err.code && (err.code != ENOENT || is_first(spank)))
+        /* Without a code, enroot has told the first task why. All lack the same thing. */
+        if (err.code && ((err.code != ENOENT && err.code != ECHILD) || is_first(spank)))
                 slurm_error("pyxis: %s", err.message);
         return -1;
 }
@@ -547,10 +543,11 @@ int remote_task_init(spank_t spank)
 
 /* ---- the end ---- */
 
-/* Have the container saved and removed, and wait for that. */
+/* Have the container saved and removed, and wait for that, as long as something is heard. */
 static void end_step(void)
 {
         auto_step_message struct step_message message = { .kind = STEP_END };
+        const struct timeval silence = { .tv_sec = STEP_SILENCE };
         auto_close int control = -1, answers = -1;
         struct error ignored = ERROR_INIT;
 
@@ -560,8 +557,12 @@ static void end_step(void)
         answers = ask(&message, -1, &ignored);
         message.fd_count = 0;
         control = TAKE_FD(state.control);
-        if (answers >= 0)
-                (void)hear(answers, &message, &ignored);
+        if (answers < 0 ||
+            setsockopt(answers, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence)) < 0)
+                return;
+        (void)hear(answers, &message, &ignored);
+        if (ignored.code == EAGAIN)
+                slurm_error("pyxis: enroot says nothing any more; the container is removed later");
 }
 
 int remote_task_exit(spank_t spank)

@@ -10,12 +10,14 @@
  *      plugin  STEP_TASK   text: current directory; fds: answers, environment
  *      holder  STEP_INFO … STEP_ERROR …   lines for the user
  *      holder  STEP_ENTER  text: working directory inside; fds: environment, root, namespaces
+ *      holder  STEP_FAILED instead: there is no container
  *
  *      plugin  STEP_END    fds: answers
  *      holder  STEP_INFO … STEP_ERROR …, and closes when all is removed
+ *      holder  STEP_BUSY   every few seconds meanwhile (STEP_SILENCE)
  *
- * Without an entrance, the end of the answers means that there is no container. The end
- * of the control socket (slurmstepd has died) is an end without anybody to answer to.
+ * The end of the answers to a task, without either, means that the holder was killed. The
+ * end of the control socket (slurmstepd has died) is an end without anybody to answer to.
  */
 #pragma once
 
@@ -33,10 +35,20 @@ enum step_kind {
         STEP_INFO,
         STEP_ERROR,
         STEP_ENTER,
+        STEP_FAILED,
+        STEP_BUSY,
 };
 
 #define STEP_TEXT_SIZE   4096 /* with the NUL; also of the longest path */
 #define STEP_DESCRIPTORS 8
+
+/*
+ * Seconds without a word at the end of a step after which slurmstepd waits no longer. The
+ * holder is the user's, who can stop it; Slurm drains a node whose slurmstepd does not end
+ * within UnkillableStepTimeout, which is 60 by default.
+ */
+#define STEP_SILENCE 20
+#define STEP_BEAT    4
 
 struct step_message {
         enum step_kind kind;
@@ -70,3 +82,31 @@ int step_write_environment(char *const *environment, struct error *err);
 
 /* The strings of such a file, appended. Returns 0, or -1 with *err. */
 int step_read_environment(int fd, struct strlist *ret, struct error *err);
+
+/* ---- names, and what marks the jobs of a node (commands/step_reap.c) ---- */
+
+#define STEP_NAME_PREFIX "pyxis_"
+#define STEP_START_FILE  "slurmd" /* in the plugin's runtime_path: when slurmd has started */
+#define STEP_JOB_SIZE    11 /* of a job's number, with the NUL */
+#define STEP_KEY_SIZE    128
+
+/* A container that belongs to a job: pyxis_JOB.STEP, or pyxis_JOB_NAME. */
+struct step_name {
+        char job[STEP_JOB_SIZE];
+        bool is_named;
+};
+
+/* Returns false for every other name. */
+bool step_name_parse(const char *name, struct step_name *ret);
+
+/* "KEY RESTARTS\n" */
+struct step_mark {
+        char key[STEP_KEY_SIZE]; /* of the boot and of slurmd's start */
+        unsigned long restarts;  /* how often the job was requeued */
+};
+
+/* Returns false for what is no mark. */
+bool step_mark_parse(const char *text, struct step_mark *ret);
+
+/* Whether a job is among the numbers, one a line, that squeue has printed. */
+bool step_job_is_listed(const char *list, const char *job);

@@ -102,6 +102,78 @@ static void test_environments(void **state)
         (void)close(fd);
 }
 
+static void test_names_of_containers(void **state)
+{
+        const struct {
+                const char *name, *job; /* NULL: of no job */
+                bool is_named;
+        } table[] = {
+                { "pyxis_12.0", "12", false },
+                { "pyxis_4294967295.4294967291", "4294967295", false },
+                { "pyxis_12_name", "12", true },
+                { "pyxis_12_3.4", "12", true },
+                { "pyxis_12__", "12", true },
+                { "pyxis_12_", NULL, false },
+                { "pyxis_12.", NULL, false },
+                { "pyxis_12.0x", NULL, false },
+                { "pyxis_12.0.1", NULL, false },
+                { "pyxis_12", NULL, false },
+                { "pyxis_", NULL, false },
+                { "pyxis_.0", NULL, false },
+                { "pyxis_012.0", NULL, false },
+                { "pyxis_0.0", NULL, false },
+                { "pyxis_-1.0", NULL, false },
+                { "pyxis_12345678901.0", NULL, false },
+                { "pyxis_name", NULL, false },
+                { "pyxis-12.0", NULL, false },
+                { "12.0", NULL, false },
+                { "pyx", NULL, false },
+                { "", NULL, false },
+        };
+
+        (void)state;
+        for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+                struct step_name name;
+
+                assert_int_equal(step_name_parse(table[i].name, &name), table[i].job != NULL);
+                if (!table[i].job)
+                        continue;
+                assert_string_equal(name.job, table[i].job);
+                assert_int_equal(name.is_named, table[i].is_named);
+        }
+}
+
+static void test_marks(void **state)
+{
+        static const char *const wrong[] = { "",       "\n",        "key",         "key 1",
+                                             "key \n",  " 1\n",      "key 1\nmore", "key -1\n",
+                                             "key  1\n", "key 1 \n", "key 12345678901\n" };
+        char text[STEP_KEY_SIZE + 8];
+        struct step_mark mark;
+
+        (void)state;
+        assert_true(step_mark_parse("5e1f.17 3\n", &mark));
+        assert_string_equal(mark.key, "5e1f.17");
+        assert_int_equal(mark.restarts, 3);
+        for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+                assert_false(step_mark_parse(wrong[i], &mark));
+        (void)snprintf(text, sizeof(text), "%0*d 1\n", STEP_KEY_SIZE - 1, 0);
+        assert_true(step_mark_parse(text, &mark));
+        (void)snprintf(text, sizeof(text), "%0*d 1\n", STEP_KEY_SIZE, 0);
+        assert_false(step_mark_parse(text, &mark));
+}
+
+static void test_lists_of_jobs(void **state)
+{
+        (void)state;
+        assert_true(step_job_is_listed("12\n", "12"));
+        assert_true(step_job_is_listed("1\n12\n123\n", "12"));
+        assert_true(step_job_is_listed("  1  \n 12", "12"));
+        assert_false(step_job_is_listed("1\n123\n212\n12_1\n", "12"));
+        assert_false(step_job_is_listed("", "12"));
+        assert_false(step_job_is_listed("\n", "12"));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -109,6 +181,9 @@ int main(void)
                 cmocka_unit_test(test_what_is_no_message),
                 cmocka_unit_test(test_nobody_there),
                 cmocka_unit_test(test_environments),
+                cmocka_unit_test(test_names_of_containers),
+                cmocka_unit_test(test_marks),
+                cmocka_unit_test(test_lists_of_jobs),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
