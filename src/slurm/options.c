@@ -5,9 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "image/image.h"
-#include "mount/mount.h"
 #include "slurm/settings.h"
+#include "slurm/submission.h"
 #include "util/strbuf.h"
 
 #define NONE                                                                                       \
@@ -33,15 +32,6 @@ static bool is_missing(const char *option, const char *value)
                 return false;
         slurm_error("pyxis: --container-%s: argument required", option);
         return true;
-}
-
-/*
- * Whether what is wrong in a value can be told now, once and before there is a job. The
- * nodes get what has passed; what they make of it has limits and errors of its own.
- */
-static bool is_submitting(void)
-{
-        return spank_context() != S_CTX_REMOTE;
 }
 
 /* Slurm can give the same value twice; two different ones are a mistake. */
@@ -100,22 +90,6 @@ static const char *kind_of(const char *source)
         return NULL;
 }
 
-/* Whether the start will understand a word: its message without what users have not written. */
-static int check_mount(const char *word)
-{
-        auto_mount_plan struct mount_plan plan = MOUNT_PLAN_INIT;
-        struct error err = ERROR_INIT;
-        const char *reason;
-
-        if (!is_submitting() || mount_plan_add_word(&plan, word, &err) == 0)
-                return 0;
-        reason = strstr(err.message, word);
-        slurm_error("pyxis: --container-mounts: %s",
-                    reason ? reason + strlen(word) + strspn(reason + strlen(word), ": ")
-                           : err.message);
-        return -1;
-}
-
 /* SRC[:DST[:FLAG+FLAG…]] */
 static int add_mount(char *entry)
 {
@@ -145,7 +119,7 @@ static int add_mount(char *entry)
         }
         if (word.failed)
                 return no_memory();
-        if (check_mount(word.data) < 0)
+        if (submission_check_mount(word.data) < 0)
                 return -1;
         if (strlist_contains(&options.mounts, word.data))
                 return 0;
@@ -176,47 +150,10 @@ static int for_each_part(const char *option, const char *value, int (*add)(char 
 
 /* ---- the functions that Slurm calls ---- */
 
-#define DOCKER_SCHEME "docker://"
-
-static bool begins(const char *value, const char *start)
-{
-        return strncmp(value, start, strlen(start)) == 0;
-}
-
-/* Whether an image comes from a registry. Paths and the other sources are the nodes' business. */
-static bool is_reference(const char *value)
-{
-        static const char *const others[] = { "/", ".", "oci:", "oci-archive:", "docker-archive:",
-                                              "tar:" };
-
-        for (size_t i = 0; i < ARRAY_SIZE(others); i++)
-                if (begins(value, others[i]))
-                        return false;
-        return begins(value, DOCKER_SCHEME) || !strstr(value, "://");
-}
-
-static int check_image(const char *value)
-{
-        auto_image_reference struct image_reference reference = { .user = NULL };
-        auto_free char *uri = NULL;
-        struct error err = ERROR_INIT;
-
-        if (!is_submitting() || !is_reference(value))
-                return 0;
-        if (asprintf(&uri, "%s%s", begins(value, DOCKER_SCHEME) ? "" : DOCKER_SCHEME, value) < 0) {
-                uri = NULL; /* undefined after a failure */
-                return no_memory();
-        }
-        if (image_reference_parse(uri, &reference, &err) == 0)
-                return 0;
-        slurm_error("pyxis: --container-image: %s", err.message);
-        return -1;
-}
-
 static int take_image(int val, const char *value, int remote)
 {
         (void)val, (void)remote;
-        if (value && *value && check_image(value) < 0)
+        if (value && *value && submission_check_image(value) < 0)
                 return -1;
         return set_text("image", &options.image, value);
 }

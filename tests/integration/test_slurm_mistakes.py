@@ -1,5 +1,7 @@
 """slurm mistakes: what is wrong in a job is said in one clear line, on three nodes with six tasks."""
+import os
 import re
+import subprocess
 
 import slurm_cluster
 
@@ -65,6 +67,17 @@ class TestBeforeTheJob(MistakeCase):
             with self.subTest(image):
                 self.refused("--container-image=" + image,
                              says="pyxis: --container-image: .*" + says)
+
+    def test_files_of_shared_file_systems(self):
+        """What is missing here is missing on the nodes: one line from srun, and no job."""
+        shared = self.user.work + "/shared"
+        os.mkdir(shared)
+        subprocess.run(["squashfuse", "-o", "allow_other", self.image(), shared], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", shared], check=True)
+        image = "--container-image=" + self.image()
+        for arguments in (["--container-image=%s/no/such.sqsh" % shared],
+                          [image, "--container-mounts=%s/none:/mnt" % shared]):
+            self.refused(*arguments, says="%s/.*: No such file" % shared)
 
     def test_variables(self):
         self.refused("--container-image=" + self.image(), says="unknown namespace 'pid'",
