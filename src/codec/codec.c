@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "codec/decoder.h"
+#include "codec/points.h"
 #include "util/cleanup.h"
 
 #define INPUT_BUFFER_SIZE (256 * 1024)
@@ -64,6 +65,9 @@ struct codec_stream {
         struct decoder_io io;
         uint8_t *buffer; /* for input that the source does not lend */
         bool done;       /* the decoder may stop where it is */
+
+        struct points_noter *noter; /* or NULL */
+        uint64_t fetched, given_out; /* bytes from the source; to the reader by earlier calls */
 };
 
 static void codec_close(struct stream *stream)
@@ -73,6 +77,7 @@ static void codec_close(struct stream *stream)
         if (self->decoder)
                 self->format->close(self->decoder);
         stream_close(self->source);
+        points_noter_free(self->noter);
         free(self->buffer);
         free(self);
 }
@@ -115,6 +120,7 @@ static int fetch_input(struct codec_stream *self, struct error *err)
                 self->io.in = self->head + self->head_used;
                 self->io.in_left = self->head_size - self->head_used;
                 self->head_used = self->head_size;
+                self->fetched += self->io.in_left;
                 return 0;
         }
         n = stream_next(self->source, self->buffer, INPUT_BUFFER_SIZE, &data, err);
@@ -123,6 +129,7 @@ static int fetch_input(struct codec_stream *self, struct error *err)
         self->io.in = data;
         self->io.in_left = (size_t)n;
         self->io.in_end = n == 0;
+        self->fetched += (size_t)n;
         return 0;
 }
 
@@ -146,6 +153,37 @@ static int decode_some(struct codec_stream *self, struct error *err)
         return 0;
 }
 
+/* decode_read, with an eye on points. */
+static ssize_t decode_noting(struct codec_stream *self, const uint8_t *buffer, size_t size,
+                             struct error *err)
+{
+        struct decoder_io *io = &self->io;
+
+        while (io->out_left > 0) {
+                size_t held_back, done = size - io->out_left;
+
+                if (io->in_left == 0 && !io->in_end && fetch_input(self, err) < 0)
+                        return -1;
+                if (io->in_end && self->done) {
+                        points_noter_finish(self->noter, self->fetched, self->given_out + done);
+                        break;
+                }
+                held_back = io->in_left -
+                            points_noter_input(self->noter, self->given_out + done, io->in_left);
+                io->in_left -= held_back;
+                if (decode_some(self, err) < 0)
+                        return -1;
+                io->in_left += held_back;
+                done = size - io->out_left;
+                /* With room left, the decoder has given out all that it could. */
+                if (io->out_left > 0)
+                        points_noter_look(self->noter, self->decoder, self->fetched - io->in_left,
+                                          self->given_out + done, buffer, done);
+        }
+        self->given_out += size - io->out_left;
+        return (ssize_t)(size - io->out_left);
+}
+
 static ssize_t decode_read(struct stream *stream, void *buffer, size_t size, struct error *err)
 {
         struct codec_stream *self = (struct codec_stream *)stream;
@@ -153,6 +191,8 @@ static ssize_t decode_read(struct stream *stream, void *buffer, size_t size, str
 
         io->out = buffer;
         io->out_left = size;
+        if (self->noter)
+                return decode_noting(self, buffer, size, err);
         while (io->out_left > 0) {
                 if (io->in_left == 0 && !io->in_end && fetch_input(self, err) < 0)
                         return -1;
@@ -181,7 +221,17 @@ static int open_decoder(struct codec_stream *self, struct error *err)
         return 0;
 }
 
-struct stream *codec_open(struct stream *source, struct error *err)
+static int open_noter(struct codec_stream *self, int fd, atomic_bool *complete, struct error *err)
+{
+        if (!self->format->points)
+                return 0;
+        self->noter = points_noter_new(fd, complete, err);
+        return self->noter ? 0 : -1;
+}
+
+/* fd -1 notes nothing. */
+static struct stream *open_stream(struct stream *source, int fd, atomic_bool *complete,
+                                  struct error *err)
 {
         struct codec_stream *self = calloc(1, sizeof(*self));
         ssize_t n;
@@ -202,9 +252,21 @@ struct stream *codec_open(struct stream *source, struct error *err)
         }
         self->head_size = (size_t)n;
         self->format = recognise(self->head, self->head_size);
-        if (self->format && open_decoder(self, err) < 0) {
+        if (self->format && (open_decoder(self, err) < 0 ||
+                             (fd >= 0 && open_noter(self, fd, complete, err) < 0))) {
                 codec_close(&self->base);
                 return NULL;
         }
         return &self->base;
+}
+
+struct stream *codec_open(struct stream *source, struct error *err)
+{
+        return open_stream(source, -1, NULL, err);
+}
+
+struct stream *codec_open_noting(struct stream *source, int fd, atomic_bool *complete,
+                                 struct error *err)
+{
+        return open_stream(source, fd, complete, err);
 }

@@ -29,11 +29,49 @@ enum decoder_state {
         DECODER_DONE = 1,    /* the data may end here, or go on with another frame */
 };
 
+/* How far back data may refer, where points are noted. */
+#define DECODER_WINDOW_SIZE 32768
+
+/* A place between two blocks. What comes behind it needs the bytes before it as a window. */
+struct decoder_point {
+        uint64_t in;        /* offset in the compressed data of the first whole byte */
+        uint32_t crc;       /* of the member's output up to here */
+        uint32_t length;    /* the same: bytes, modulo 2^32 */
+        uint8_t bits, rest; /* how many bits of the byte before belong to it, and their value */
+};
+
+/* What a format can do that lets decompression begin in the middle. */
+struct decoder_points {
+        /* Comes before all others, unless a decoder was opened. Returns 0, or -1 with *err. */
+        int (*load)(struct error *err);
+
+        /*
+         * Whether the decoder, which was given so many bytes since the beginning and has
+         * given out all that it could, is at a point. That is rare, and likelier the shorter
+         * the input of a call is.
+         */
+        bool (*at)(const void *decoder, uint64_t given, struct decoder_point *ret);
+
+        /* A decoder as it was at the point. NULL with *err. */
+        void *(*resume)(const struct decoder_point *point, const uint8_t *window,
+                        struct error *err);
+
+        /* Whether the output up to the point, the last byte just given, is what it was. */
+        bool (*agree)(const void *decoder, const struct decoder_point *point);
+
+        /* A window made smaller: its size, or 0. And back: false when it is damaged. */
+        uint32_t (*pack)(const uint8_t *window, uint8_t *out, uint32_t room);
+        bool (*unpack)(const uint8_t *packed, uint32_t size, uint8_t *window);
+
+        uint32_t (*checksum)(const void *data, size_t size);
+};
+
 struct decoder_format {
         const char *name;
         void *(*open)(struct error *err);
         enum decoder_state (*decode)(void *decoder, struct decoder_io *io, struct error *err);
         void (*close)(void *decoder);
+        const struct decoder_points *points; /* NULL: it can only begin at the beginning */
 };
 
 extern const struct decoder_format gzip_format, zstd_format, xz_format, bzip2_format, lz4_format;

@@ -4,8 +4,10 @@
  * have several (pigz -i, eStargz), and zeros may fill it up to a block (gzip(1)).
  */
 #include <errno.h>
+#include <isa-l/crc.h>
 #include <isa-l/igzip_lib.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "codec/decoder.h"
 #include "codec/encoder.h"
@@ -18,6 +20,11 @@
         X(inflate_reset, isal_inflate_reset)                                                       \
         X(read_gzip_header, isal_read_gzip_header)                                                 \
         X(inflate, isal_inflate)                                                                   \
+        X(inflate_set_dict, isal_inflate_set_dict)                                                 \
+        X(inflate_stateless, isal_inflate_stateless)                                               \
+        X(checksum, crc32_gzip_refl)                                                               \
+        X(deflate_stateless_init, isal_deflate_stateless_init)                                     \
+        X(deflate_stateless, isal_deflate_stateless)                                               \
         X(deflate_init, isal_deflate_init)                                                         \
         X(deflate, isal_deflate)
 
@@ -128,7 +135,103 @@ static enum decoder_state gzip_decode(void *decoder, struct decoder_io *io, stru
         return DECODER_BUSY;
 }
 
-const struct decoder_format gzip_format = { "gzip", gzip_open, gzip_decode, free };
+/* ---- points ---- */
+
+/*
+ * ISA-L tells nothing about the borders of blocks, but a call whose input ends inside of a
+ * block's header (some 80 bytes) leaves the state as it was before it, and the header's bytes
+ * beside it.
+ */
+static bool gzip_at(const void *decoder, uint64_t given, struct decoder_point *ret)
+{
+        const struct gzip_decoder *self = decoder;
+        const struct inflate_state *state = &self->state;
+        uint32_t bits = (uint32_t)state->read_in_length;
+
+        if (self->phase != GZIP_DATA || state->block_state != ISAL_BLOCK_HDR ||
+            state->tmp_out_valid != state->tmp_out_processed || state->read_in_length < 0 ||
+            state->bfinal || state->total_out < DECODER_WINDOW_SIZE)
+                return false;
+        *ret = (struct decoder_point){
+                .in = given - (uint64_t)state->tmp_in_size - bits / 8,
+                .crc = state->crc,
+                .length = state->total_out,
+                .bits = bits % 8,
+                .rest = (uint8_t)(state->read_in & ((1u << bits % 8) - 1)),
+        };
+        return true;
+}
+
+static void *gzip_resume(const struct decoder_point *point, const uint8_t *window,
+                         struct error *err)
+{
+        struct gzip_decoder *self = gzip_open(err);
+
+        if (!self)
+                return NULL;
+        self->phase = GZIP_DATA;
+        /* Copied: nothing is written to it. */
+        if (isal.inflate_set_dict(&self->state, (uint8_t *)window, DECODER_WINDOW_SIZE) !=
+            ISAL_DECOMP_OK) {
+                free(self);
+                error_set(err, EINVAL, "cannot decompress from the middle");
+                return NULL;
+        }
+        self->state.read_in = point->rest;
+        self->state.read_in_length = point->bits;
+        /* The member's checksum goes on, and is verified at its end. */
+        self->state.crc = point->crc;
+        self->state.total_out = point->length;
+        return self;
+}
+
+static bool gzip_agree(const void *decoder, const struct decoder_point *point)
+{
+        const struct gzip_decoder *self = decoder;
+
+        return self->state.crc == point->crc && self->state.total_out == point->length;
+}
+
+static uint32_t gzip_pack(const uint8_t *window, uint8_t *out, uint32_t room)
+{
+        struct isal_zstream stream;
+
+        isal.deflate_stateless_init(&stream);
+        stream.end_of_stream = 1;
+        stream.next_in = (uint8_t *)window; /* not written to */
+        stream.avail_in = DECODER_WINDOW_SIZE;
+        stream.next_out = out;
+        stream.avail_out = room;
+        return isal.deflate_stateless(&stream) == COMP_OK ? stream.total_out : 0;
+}
+
+static bool gzip_unpack(const uint8_t *packed, uint32_t size, uint8_t *window)
+{
+        struct inflate_state state;
+
+        isal.inflate_init(&state);
+        state.next_in = (uint8_t *)packed; /* not written to */
+        state.avail_in = size;
+        state.next_out = window;
+        state.avail_out = DECODER_WINDOW_SIZE;
+        return isal.inflate_stateless(&state) == ISAL_DECOMP_OK && state.avail_out == 0;
+}
+
+static uint32_t gzip_checksum(const void *data, size_t size)
+{
+        return isal.checksum(0, data, size);
+}
+
+static int gzip_load(struct error *err)
+{
+        return dynlib_need(&isal_library, err);
+}
+
+static const struct decoder_points gzip_points = {
+        gzip_load, gzip_at, gzip_resume, gzip_agree, gzip_pack, gzip_unpack, gzip_checksum,
+};
+
+const struct decoder_format gzip_format = { "gzip", gzip_open, gzip_decode, free, &gzip_points };
 
 /* ---- compression ---- */
 

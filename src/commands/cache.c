@@ -20,6 +20,7 @@
 static const char *const kind_names[] = {
         [STORE_BLOB] = "blob",
         [STORE_IMAGE] = "image",
+        [STORE_POINTS] = "points",
         [STORE_PARTIAL] = "partial",
 };
 
@@ -179,6 +180,8 @@ int cache_drop_damaged(const struct command_context *context, const struct image
                 const char *digest = record->layers[i].digest;
                 int dropped = store_drop_damaged(store, digest, &why);
 
+                /* They may be what is damaged, and are noted again. */
+                count += store_drop_points(store, digest);
                 /* The site's damaged blob: the better explanation of the failure. */
                 if (dropped < 0 && why.code == EBADMSG)
                         *err = why;
@@ -227,6 +230,12 @@ static int verify_item(const struct command_context *context, struct store *stor
         return 0;
 }
 
+/* Parts and points are checked by who uses them. */
+static bool is_checkable(const struct store_item *item)
+{
+        return item->kind == STORE_BLOB || item->kind == STORE_IMAGE;
+}
+
 int command_cache_verify(const struct command_context *context, struct error *err)
 {
         auto_store struct store *store = store_open(context->config->cache_path, err);
@@ -236,9 +245,9 @@ int command_cache_verify(const struct command_context *context, struct error *er
         if (!store || store_scan(store, &items, err) < 0)
                 return -1;
         for (size_t i = 0; i < items.count; i++) {
-                int result = items.items[i].kind == STORE_PARTIAL
-                                     ? 1
-                                     : verify_item(context, store, &items.items[i], err);
+                int result = is_checkable(&items.items[i])
+                                     ? verify_item(context, store, &items.items[i], err)
+                                     : 1;
 
                 if (result < 0)
                         return -1;

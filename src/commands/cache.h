@@ -6,7 +6,7 @@
 
 /*
  * After a failure (*err) that damaged content explains: delete the layers of an image that
- * are damaged in the cache, with a warning for each. Returns how many there were; 0 and *err
+ * are damaged in the cache, with a warning for each, and their points. Returns how many there were; 0 and *err
  * as it was when there were none, or the failure was of another kind.
  */
 int cache_drop_damaged(const struct command_context *context, const struct image_record *record,

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "codec/codec.h"
 #include "layer/layer.h"
 #include "util/cancel.h"
 #include "util/path.h"
@@ -204,14 +203,16 @@ static int merge_entries(struct pipeline *pipeline, struct layer *layer, struct 
         }
 }
 
-/* Start the decompression of a layer, 0 being the top one, in a thread of its own. */
+/* Start the decompression of a layer, 0 being the top one, in threads of its own. */
 static struct stream *open_layer(struct pipeline *pipeline, size_t from_top, struct error *err)
 {
         size_t index = source_record(pipeline->source)->layer_count - 1 - from_top;
-        struct stream *blob = source_layer(pipeline->source, index, err);
-        struct stream *content = blob ? codec_open(blob, err) : NULL;
+        const struct content_limits limits = {
+                .threads = pipeline->context->config->max_processors,
+                .ahead = PREFETCH_BYTES,
+        };
 
-        return content ? codec_prefetch(content, PREFETCH_BYTES, err) : NULL;
+        return source_content(pipeline->source, index, &limits, err);
 }
 
 /* The next layer down; the ones below it are started as well. */

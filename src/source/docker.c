@@ -91,11 +91,11 @@ static void docker_close(struct source *base)
         blobs_release(&source->layers);
         if (source->registry)
                 registry_close(source->registry);
-        if (source->store)
-                store_close(source->store);
         image_descriptor_release(&source->config);
         image_reference_release(&source->ref);
         source_release(base);
+        if (source->store)
+                store_close(source->store);
         free(source);
 }
 
@@ -188,6 +188,7 @@ static int open_image(struct docker_source *source, const char *uri,
         source->store = source_open_store(options, source->report, err);
         if (!source->store)
                 return -1;
+        source->base.cache = source->store;
         source->registry = registry_open(&source->ref, &options->registry, source->report, err);
         if (!source->registry)
                 return -1;

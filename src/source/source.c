@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "source/content.h"
 #include "source/source_private.h"
 #include "util/cleanup.h"
 
@@ -101,6 +102,7 @@ void source_close(struct source *source)
 
 void source_release(struct source *source)
 {
+        content_release(source);
         image_config_release(&source->config);
         image_record_release(&source->record);
 }
@@ -149,5 +151,8 @@ struct stream *source_layer(struct source *source, size_t index, struct error *e
 
 int source_verify(struct source *source, struct error *err)
 {
-        return source->verify(source, err);
+        if (source->verify(source, err) < 0)
+                return -1;
+        content_publish_points(source);
+        return 0;
 }

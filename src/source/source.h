@@ -78,6 +78,18 @@ const struct image_record *source_record(const struct source *source);
  */
 struct stream *source_layer(struct source *source, size_t index, struct error *err);
 
+struct content_limits {
+        unsigned int threads; /* to decompress with, where it can be divided */
+        size_t ahead;         /* bytes before the reader, at most */
+};
+
+/*
+ * The content of a layer: as source_layer, decompressed in threads of its own. It ends in
+ * EBADMSG or EIO where codec_open's would.
+ */
+struct stream *source_content(struct source *source, size_t index,
+                              const struct content_limits *limits, struct error *err);
+
 /*
  * Wait until every blob has come and matched its digest and size. What was read
  * before must not be published until this returned 0; -1 with *err otherwise.

@@ -11,6 +11,9 @@ struct source {
 
         struct image_config config;
         struct image_record record;
+
+        struct store *cache; /* the kind's; where points of layers are kept, or NULL */
+        struct notes *notes; /* content.c's: of each layer, or NULL */
 };
 
 /* Release what struct source itself holds. */

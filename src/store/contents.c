@@ -138,8 +138,15 @@ static bool classify(const char *name, struct store_item *item)
         rest = store_name_digest(name, item->digest);
         if (!rest)
                 return false;
-        item->kind = *rest == '\0' ? STORE_BLOB : STORE_IMAGE;
-        return *rest == '\0' || strcmp(rest, STORE_IMAGE_SUFFIX) == 0;
+        if (*rest == '\0')
+                item->kind = STORE_BLOB;
+        else if (strcmp(rest, STORE_IMAGE_SUFFIX) == 0)
+                item->kind = STORE_IMAGE;
+        else if (strcmp(rest, STORE_POINTS_SUFFIX) == 0)
+                item->kind = STORE_POINTS;
+        else
+                return false;
+        return true;
 }
 
 static int append(struct store_items *items, const struct store_item *item, struct error *err)

@@ -4,6 +4,7 @@
  *
  * Layout of ENROOT_CACHE_PATH:
  *      sha256-HEX       a complete, verified blob
+ *      sha256-HEX.points  where the blob can be decompressed from (codec.h)
  *      sha256-HEX.sqsh  an image, under the digest of its manifest
  *      reference-HEX    which image a reference stands for, by a hash of the reference
  *      .sha256-HEX.lock lock of whoever fetches it (flock), removed afterwards
@@ -22,6 +23,7 @@
 #include "image/image.h"
 #include "util/error.h"
 #include "util/report.h"
+#include "util/temp_file.h"
 
 struct store;
 
@@ -97,6 +99,19 @@ int store_commit(struct store_writer *writer, struct error *err);
  */
 void store_writer_free(struct store_writer *writer);
 
+/* ---- points of blobs ---- */
+
+/* A descriptor of a blob's points, which count as used now; -1 with *err (ENOENT: there are none). */
+int store_get_points(struct store *store, const char *digest, struct error *err);
+
+/* A file for points, and its publication when they are complete. Returns 0, or -1 with *err. */
+int store_create_points(struct store *store, const char *digest, struct temp_file *ret,
+                        struct error *err);
+int store_publish_points(const char *digest, struct temp_file *file, struct error *err);
+
+/* Remove points that may be damaged. Whether there were any. */
+bool store_drop_points(struct store *store, const char *digest);
+
 /* ---- images by reference, for "run" ---- */
 
 /* The file name of an image: "sha256-HEX.sqsh". */
@@ -127,6 +142,7 @@ const char *store_path(const struct store *store);
 enum store_kind {
         STORE_BLOB,
         STORE_IMAGE,
+        STORE_POINTS,
         STORE_PARTIAL, /* of a download that goes on, or that a later one can go on with */
 };
 

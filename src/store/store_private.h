@@ -32,8 +32,9 @@ const char *store_name_digest(const char *name, char ret_digest[IMAGE_DIGEST_SIZ
  */
 int store_open_used(struct store *store, const char *name, struct stat *st, struct error *err);
 
-/* What the names of images end with. */
-#define STORE_IMAGE_SUFFIX ".sqsh"
+/* What the names of images end with, and those of points. */
+#define STORE_IMAGE_SUFFIX  ".sqsh"
+#define STORE_POINTS_SUFFIX ".points"
 
 /*
  * The digest in a name ".sha256-HEX.…" of something beside a blob: its lock, a part of it,

@@ -1,0 +1,216 @@
+/* See points.h. */
+#include "codec/points.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/cleanup.h"
+#include "util/io.h"
+
+#define MAGIC 0x31307374706e65ULL /* "enpts01" */
+
+/* An entry in the file. */
+struct record {
+        uint64_t out, in, window_at;
+        uint32_t window_size, crc, length;
+        uint8_t bits, rest, zero[2];
+};
+
+/*
+ * Input of a call while a point is looked for: the shorter, the sooner one is found, but every
+ * call costs as much as some hundred bytes. A block has some 15 KB.
+ */
+#define SLICE_SIZE 512
+
+void points_table_release(struct points_table *table)
+{
+        free(TAKE_PTR(table->entries));
+        table->count = 0;
+}
+
+/* ---- reading ---- */
+
+size_t points_footer_check(const struct points_footer *footer, uint64_t in_size)
+{
+        if (footer->magic != MAGIC || footer->in_size != in_size || footer->count < 2 ||
+            footer->count > POINTS_MAX)
+                return 0;
+        return footer->count * sizeof(struct record);
+}
+
+static bool record_is_good(const struct record *record, const struct point_entry *before,
+                           const struct points_footer *footer, uint64_t windows)
+{
+        if (!before)
+                return record->out == 0 && record->in == 0 && record->window_size == 0;
+        return record->out > before->out && record->out - before->out <= POINTS_CHUNK_MAX &&
+               record->out < footer->out_size && record->in > before->point.in &&
+               record->in < footer->in_size && record->bits < 8 && record->window_size > 0 &&
+               record->window_size <= DECODER_WINDOW_SIZE && record->window_at <= windows &&
+               record->window_size <= windows - record->window_at;
+}
+
+int points_table_parse(const struct points_footer *footer, const void *data, uint64_t windows,
+                       struct points_table *ret, struct error *err)
+{
+        auto_cleanup(points_table_release) struct points_table table = { .count = footer->count };
+        const struct point_entry *before = NULL;
+        struct record record;
+
+        if (gzip_format.points->checksum(data, footer->count * sizeof(record)) != footer->checksum)
+                return error_set(err, EBADMSG, "points: damaged");
+        table.entries = calloc((size_t)footer->count + 1, sizeof(*table.entries));
+        if (!table.entries)
+                return error_no_memory(err);
+        for (uint32_t i = 0; i < footer->count; i++) {
+                struct point_entry *entry = &table.entries[i];
+
+                memcpy(&record, (const char *)data + i * sizeof(record), sizeof(record));
+                if (!record_is_good(&record, before, footer, windows))
+                        return error_set(err, EBADMSG, "points: damaged");
+                *entry = (struct point_entry){
+                        .point = { .in = record.in,
+                                   .crc = record.crc,
+                                   .length = record.length,
+                                   .bits = record.bits,
+                                   .rest = record.rest },
+                        .out = record.out,
+                        .window_at = record.window_at,
+                        .window_size = record.window_size,
+                };
+                if (before && entry->out - before->out > table.chunk_max)
+                        table.chunk_max = entry->out - before->out;
+                before = entry;
+        }
+        if (footer->out_size - before->out > POINTS_CHUNK_MAX)
+                return error_set(err, EBADMSG, "points: damaged");
+        if (footer->out_size - before->out > table.chunk_max)
+                table.chunk_max = footer->out_size - before->out;
+        table.entries[footer->count] =
+                (struct point_entry){ .out = footer->out_size, .point.in = footer->in_size };
+        *ret = TAKE(table, (struct points_table){ .count = 0 });
+        return 0;
+}
+
+/* ---- noting ---- */
+
+struct points_noter {
+        int fd;
+        atomic_bool *complete;
+        bool failed; /* there will be no file */
+        struct record *records;
+        uint32_t count, capacity;
+        uint64_t written;
+        uint8_t packed[DECODER_WINDOW_SIZE];
+};
+
+static bool add(struct points_noter *noter, const struct record *record)
+{
+        if (noter->count == noter->capacity) {
+                uint32_t capacity = noter->capacity ? 2 * noter->capacity : 64;
+                struct record *records =
+                        capacity > POINTS_MAX
+                                ? NULL
+                                : reallocarray(noter->records, capacity, sizeof(*records));
+
+                if (!records)
+                        return false;
+                noter->records = records;
+                noter->capacity = capacity;
+        }
+        noter->records[noter->count++] = *record;
+        return true;
+}
+
+struct points_noter *points_noter_new(int fd, atomic_bool *complete, struct error *err)
+{
+        struct points_noter *noter = calloc(1, sizeof(*noter));
+
+        if (!noter || !add(noter, &(struct record){ .out = 0 })) {
+                free(noter);
+                error_no_memory(err);
+                return NULL;
+        }
+        noter->fd = fd;
+        noter->complete = complete;
+        return noter;
+}
+
+void points_noter_free(struct points_noter *noter)
+{
+        if (!noter)
+                return;
+        free(noter->records);
+        free(noter);
+}
+
+static bool is_due(const struct points_noter *noter, uint64_t out)
+{
+        return !noter->failed && out - noter->records[noter->count - 1].out >= POINTS_SPACING;
+}
+
+size_t points_noter_input(const struct points_noter *noter, uint64_t out, size_t left)
+{
+        return left > SLICE_SIZE && is_due(noter, out) ? SLICE_SIZE : left;
+}
+
+/* Losing the points loses no data, so a full disk is no error. */
+static bool put(struct points_noter *noter, const void *data, size_t size)
+{
+        if (io_write_full(noter->fd, data, size) < 0)
+                return false;
+        noter->written += size;
+        return true;
+}
+
+void points_noter_look(struct points_noter *noter, const void *decoder, uint64_t given,
+                       uint64_t out, const uint8_t *last, size_t size)
+{
+        const struct decoder_points *points = gzip_format.points;
+        struct decoder_point point;
+        struct record record;
+
+        if (!is_due(noter, out) || size < DECODER_WINDOW_SIZE)
+                return;
+        if (out - noter->records[noter->count - 1].out > POINTS_CHUNK_MAX) {
+                noter->failed = true;
+                return;
+        }
+        if (!points->at(decoder, given, &point))
+                return;
+        record = (struct record){
+                .out = out,
+                .in = point.in,
+                .window_at = noter->written,
+                .window_size = points->pack(last + size - DECODER_WINDOW_SIZE, noter->packed,
+                                            sizeof(noter->packed)),
+                .crc = point.crc,
+                .length = point.length,
+                .bits = point.bits,
+                .rest = point.rest,
+        };
+        /* One that does not become smaller waits for the next point. */
+        if (record.window_size > 0 &&
+            (!put(noter, noter->packed, record.window_size) || !add(noter, &record)))
+                noter->failed = true;
+}
+
+void points_noter_finish(struct points_noter *noter, uint64_t in_size, uint64_t out_size)
+{
+        size_t size = noter->count * sizeof(*noter->records);
+        struct points_footer footer = {
+                .magic = MAGIC,
+                .in_size = in_size,
+                .out_size = out_size,
+                .count = noter->count,
+                .checksum = gzip_format.points->checksum(noter->records, size),
+        };
+
+        if (noter->failed || noter->count < 2 ||
+            out_size - noter->records[noter->count - 1].out > POINTS_CHUNK_MAX)
+                return;
+        noter->failed = true; /* nothing more is noted */
+        if (put(noter, noter->records, size) && put(noter, &footer, sizeof(footer)))
+                atomic_store(noter->complete, true);
+}
