@@ -149,6 +149,7 @@ static uint64_t to_attributes(uint64_t flags)
                 { MS_NODIRATIME, MOUNT_ATTR_NODIRATIME },
                 { MS_NOATIME, MOUNT_ATTR_NOATIME },
                 { MS_STRICTATIME, MOUNT_ATTR_STRICTATIME },
+                { MOUNT_NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW },
         };
         uint64_t attributes = 0;
 
@@ -162,6 +163,26 @@ static uint64_t to_attributes(uint64_t flags)
 static bool propagates_below(const struct mount_entry *entry)
 {
         return entry->propagation_recursive && (entry->recursive || !entry->bind || entry->remount);
+}
+
+/* "rro" and its like, which mount(2) does not have. 0, or -1 with errno. */
+static int set_attributes_below(int fd, const struct mount_entry *entry)
+{
+        struct mount_attributes change = {
+                .set = to_attributes(entry->below_set),
+                .clear = to_attributes(entry->below_clear),
+        };
+
+        if ((entry->below_set | entry->below_clear) & ATIME_FLAGS)
+                change.clear |= MOUNT_ATTR__ATIME;
+        if ((!change.set && !change.clear) || sys_mount_setattr(fd, AT_RECURSIVE, &change) == 0)
+                return 0;
+        if (errno != EPERM)
+                return -1;
+        /* Flags that are locked, as in set_attributes. */
+        change.clear = 0;
+        change.set &= ~(uint64_t)(MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME);
+        return sys_mount_setattr(fd, AT_RECURSIVE, &change);
 }
 
 /* mount_setattr for everything that the entry asks for. 0, or -1 with errno. */
@@ -198,9 +219,10 @@ static int set_attributes(int fd, const struct mount_entry *entry)
         if (below && entry->propagation) {
                 struct mount_attributes recursive = { .propagation = entry->propagation };
 
-                return sys_mount_setattr(fd, AT_RECURSIVE, &recursive);
+                if (sys_mount_setattr(fd, AT_RECURSIVE, &recursive) < 0)
+                        return -1;
         }
-        return 0;
+        return set_attributes_below(fd, entry);
 }
 
 /* The same by remounting. */
@@ -218,6 +240,10 @@ static int set_attributes_by_remount(int fd, const struct mount_entry *entry)
         struct statvfs st;
         unsigned long present = 0, kept, set = (unsigned long)entry->attr_set;
 
+        if (entry->below_set || entry->below_clear) {
+                errno = ENOSYS;
+                return -1;
+        }
         (void)fd_path(fd, path);
         if (entry->attr_set || entry->attr_clear) {
                 if (fstatvfs(fd, &st) < 0)
@@ -271,7 +297,8 @@ static int bind_by_mount(const struct mount_entry *entry, const struct mount_roo
         if (mount(source, fd_path(target, path), NULL, MS_BIND | (entry->recursive ? MS_REC : 0),
                   NULL) < 0)
                 return error_errno(err, "bind");
-        if (!entry->attr_set && !entry->attr_clear && !entry->propagation)
+        if (!entry->attr_set && !entry->attr_clear && !entry->propagation && !entry->below_set &&
+            !entry->below_clear)
                 return 0;
         mounted = path_open_in_root(root->fd, entry->target, O_PATH, 0);
         if (mounted < 0 || fstat(mounted, &found) < 0 || stat(source, &expected) < 0)
@@ -286,9 +313,10 @@ static int bind_by_mount(const struct mount_entry *entry, const struct mount_roo
 static int bind_tree(const struct mount_entry *entry, const struct mount_root *root,
                      const char *source, int target, struct error *err)
 {
-        auto_close int tree = sys_open_tree(AT_FDCWD, source,
-                                            OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
-                                                    (entry->recursive ? AT_RECURSIVE : 0u));
+        const unsigned int how = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
+                                 (entry->recursive ? AT_RECURSIVE : 0u);
+        auto_close int tree = entry->has_tree ? fcntl(entry->tree_fd, F_DUPFD_CLOEXEC, 0)
+                                              : sys_open_tree(AT_FDCWD, source, how);
 
         if (tree < 0 && errno != ENOSYS && errno != EPERM)
                 return error_errno(err, "source");
@@ -438,7 +466,7 @@ static int apply_file_system(const struct mount_entry *entry, const struct mount
         if (target < 0)
                 return -1;
         if (mount(entry->source ? entry->source : "none", fd_path(target, path), entry->type,
-                  (unsigned long)entry->attr_set, entry->data) < 0) {
+                  (unsigned long)(entry->attr_set | entry->below_set), entry->data) < 0) {
                 error_errno(err, "type %s", entry->type);
                 if (err->code == ENODEV)
                         error_append(err, " (the kernel does not know this file system)");

@@ -20,6 +20,9 @@ enum mount_create {
         MOUNT_CREATE_AUTO, /* whatever the source is */
 };
 
+/* MS_NOSYMFOLLOW of Linux 5.10, which is not in every C library's <sys/mount.h>. */
+#define MOUNT_NOSYMFOLLOW 256
+
 /* Limits on fstab files, which come with the image, too. */
 #define MOUNT_FILE_LIMIT (1u << 20) /* bytes */
 #define MOUNT_PLAN_LIMIT 16384u     /* entries */
@@ -32,6 +35,7 @@ struct mount_entry {
         char *data;    /* options for the file system itself */
 
         uint64_t attr_set, attr_clear; /* MS_RDONLY, MS_NOSUID, MS_NODEV, … of mount(2) */
+        uint64_t below_set, below_clear; /* the same of it and all mounts below it */
         unsigned long propagation;     /* MS_PRIVATE, MS_SLAVE …, 0: leave */
         bool propagation_recursive;
         bool bind, recursive, remount, move, detach;
@@ -40,6 +44,9 @@ struct mount_entry {
         /* Of a bind without a source: a file in memory that holds this, not known to fstab. */
         char *content;
         size_t content_length;
+
+        bool has_tree; /* of a bind: tree_fd is a copy of the source that is mounted nowhere */
+        int tree_fd;
 
         enum mount_create create;
         bool nofail, silent;
@@ -71,6 +78,12 @@ void mount_plan_release(struct mount_plan *plan);
  */
 int mount_plan_add_fstab(struct mount_plan *plan, const char *text, size_t length,
                          const char *origin, const struct strlist *env, struct error *err);
+
+/*
+ * The names of the options of mounts that mean something to the kernel, in the order of the
+ * alphabet; NULL past the last.
+ */
+const char *mount_option_name(size_t index);
 
 /* Append dir/ *.fstab in name order; a missing directory is no error. */
 int mount_plan_add_dir(struct mount_plan *plan, const char *dir, const struct strlist *env,
@@ -140,6 +153,18 @@ int mount_plan_check(const struct mount_plan *plan, const char *root_path, int f
  */
 int mount_plan_apply(const struct mount_plan *plan, const struct mount_root *root, int first,
                      int last, struct report *report, struct error *err);
+
+/* Who may do the following. */
+#define MOUNT_OWNERS_HINT                                                                          \
+        "only root of the user namespace that it was mounted in may change who owns its files"
+
+/*
+ * Take a copy of a bind's source whose files have the owners that the map of a user namespace
+ * gives them (mount_setattr(2), Linux 5.12); recursive: on all its mounts. The entry is
+ * mounted from it. Returns 0, or -1 with *err that says who may.
+ */
+int mount_entry_map_owners(struct mount_entry *entry, int user_namespace_fd, bool recursive,
+                           struct error *err);
 
 /*
  * Bind a directory read-only over another one with the mount calls of Linux 5.12 and

@@ -7,6 +7,8 @@
 enum kind {
         SET,   /* a flag of mount(2) */
         CLEAR, /* its opposite */
+        SET_BELOW, /* the same of the mount and all below it */
+        CLEAR_BELOW,
         BIND,
         BIND_RECURSIVE,
         REMOUNT,
@@ -55,17 +57,36 @@ static const struct option {
         { "norelatime", CLEAR, MS_RELATIME },
         { "nostrictatime", CLEAR, MS_STRICTATIME },
         { "nosuid", SET, MS_NOSUID },
+        { "nosymfollow", SET, MOUNT_NOSYMFOLLOW },
         { "nouser", IGNORED, 0 },
         { "nousers", IGNORED, 0 },
         { "owner", IGNORED, 0 },
         { "private", PROPAGATE, MS_PRIVATE },
+        { "ratime", CLEAR_BELOW, MS_NOATIME },
         { "rbind", BIND_RECURSIVE, 0 },
+        { "rdev", CLEAR_BELOW, MS_NODEV },
+        { "rdiratime", CLEAR_BELOW, MS_NODIRATIME },
         { "relatime", SET, MS_RELATIME },
         { "remount", REMOUNT, 0 },
+        { "rexec", CLEAR_BELOW, MS_NOEXEC },
+        { "rnoatime", SET_BELOW, MS_NOATIME },
+        { "rnodev", SET_BELOW, MS_NODEV },
+        { "rnodiratime", SET_BELOW, MS_NODIRATIME },
+        { "rnoexec", SET_BELOW, MS_NOEXEC },
+        { "rnorelatime", CLEAR_BELOW, MS_RELATIME },
+        { "rnostrictatime", CLEAR_BELOW, MS_STRICTATIME },
+        { "rnosuid", SET_BELOW, MS_NOSUID },
+        { "rnosymfollow", SET_BELOW, MOUNT_NOSYMFOLLOW },
         { "ro", SET, MS_RDONLY },
         { "rprivate", PROPAGATE_RECURSIVE, MS_PRIVATE },
+        { "rrelatime", SET_BELOW, MS_RELATIME },
+        { "rro", SET_BELOW, MS_RDONLY },
+        { "rrw", CLEAR_BELOW, MS_RDONLY },
         { "rshared", PROPAGATE_RECURSIVE, MS_SHARED },
         { "rslave", PROPAGATE_RECURSIVE, MS_SLAVE },
+        { "rstrictatime", SET_BELOW, MS_STRICTATIME },
+        { "rsuid", CLEAR_BELOW, MS_NOSUID },
+        { "rsymfollow", CLEAR_BELOW, MOUNT_NOSYMFOLLOW },
         { "runbindable", PROPAGATE_RECURSIVE, MS_UNBINDABLE },
         { "rw", CLEAR, MS_RDONLY },
         { "shared", PROPAGATE, MS_SHARED },
@@ -73,6 +94,7 @@ static const struct option {
         { "slave", PROPAGATE, MS_SLAVE },
         { "strictatime", SET, MS_STRICTATIME },
         { "suid", CLEAR, MS_NOSUID },
+        { "symfollow", CLEAR, MOUNT_NOSYMFOLLOW },
         { "sync", SET, MS_SYNCHRONOUS },
         { "unbindable", PROPAGATE, MS_UNBINDABLE },
         { "user", IGNORED, 0 },
@@ -92,6 +114,21 @@ static const struct option *find_option(const char *word, size_t length)
         return NULL;
 }
 
+static bool is_of_kernel(const struct option *option)
+{
+        return option->kind <= REMOUNT || option->kind == PROPAGATE ||
+               option->kind == PROPAGATE_RECURSIVE || option->kind == SILENT ||
+               option->kind == LOUD || strcmp(option->name, "defaults") == 0;
+}
+
+const char *mount_option_name(size_t index)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+                if (is_of_kernel(&options[i]) && index-- == 0)
+                        return options[i].name;
+        return NULL;
+}
+
 bool options_recognise(const char *word)
 {
         return word[0] != '/' && (strchr(word, ',') || find_option(word, strlen(word)));
@@ -107,6 +144,14 @@ static void apply_option(const struct option *option, struct mount_entry *entry)
         case CLEAR:
                 entry->attr_clear |= option->value;
                 entry->attr_set &= ~option->value;
+                break;
+        case SET_BELOW:
+                entry->below_set |= option->value;
+                entry->below_clear &= ~option->value;
+                break;
+        case CLEAR_BELOW:
+                entry->below_clear |= option->value;
+                entry->below_set &= ~option->value;
                 break;
         case BIND:
         case BIND_RECURSIVE:
@@ -186,6 +231,10 @@ static bool is_part_of(const struct option *option, const struct mount_entry *en
                 return entry->attr_set & option->value;
         case CLEAR:
                 return entry->attr_clear & option->value;
+        case SET_BELOW:
+                return entry->below_set & option->value;
+        case CLEAR_BELOW:
+                return entry->below_clear & option->value;
         case BIND:
                 return entry->bind && !entry->recursive;
         case BIND_RECURSIVE:

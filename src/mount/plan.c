@@ -38,6 +38,8 @@ void mount_entry_release(struct mount_entry *entry)
         free(entry->data);
         free(entry->content);
         free(entry->origin);
+        if (entry->has_tree)
+                (void)close(entry->tree_fd);
         *entry = (struct mount_entry){ .source = NULL };
 }
 

@@ -34,6 +34,13 @@
 #define MOUNT_ATTR_NODIRATIME  0x80
 #endif
 
+#ifndef MOUNT_ATTR_NOSYMFOLLOW
+#define MOUNT_ATTR_NOSYMFOLLOW 0x200000 /* Linux 5.14 */
+#endif
+#ifndef MOUNT_ATTR_IDMAP
+#define MOUNT_ATTR_IDMAP 0x100000
+#endif
+
 /* struct mount_attr of the kernel, under a name that no C library has. */
 struct mount_attributes {
         uint64_t set, clear, propagation, userns_fd;
