@@ -65,7 +65,7 @@ int messages_log_to(const char *path, bool json, struct error *err)
 static void append_to_log(const char *level, const char *text)
 {
         auto_strbuf struct strbuf line = STRBUF_INIT;
-        struct json_writer writer = { .text = &line };
+        struct json_writer writer = { .text = &line, .compact = true };
         char now[32] = "";
         time_t seconds = time(NULL);
         struct tm utc;
@@ -78,9 +78,6 @@ static void append_to_log(const char *level, const char *text)
                 json_write_text(&writer, "msg", text);
                 json_write_text(&writer, "time", now);
                 json_write_end(&writer);
-                /* Newlines of texts are escaped: these are of the layout. */
-                for (char *c = line.data; c && c < line.data + line.length - 1; c++)
-                        *c = *c == '\n' ? ' ' : *c;
         } else {
                 (void)strbuf_printf(&line, "%s %s: %s\n", now, level, text);
         }

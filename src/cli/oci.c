@@ -25,11 +25,16 @@ static const struct option options[] = {
         { 0, "debug", NULL, "Accepted for runc's sake", OPTION_FLAG, &oci_options.debug },
         { 0, "systemd-cgroup", NULL, "Accepted for runc's sake", OPTION_FLAG,
           &oci_options.systemd_cgroup },
-        { 0, "cgroup-manager", "NAME", "Accepted for crun's sake", OPTION_TEXT,
+        { 0, "cgroup-manager", "NAME", "disabled: make no cgroups", OPTION_TEXT,
           &oci_options.cgroup_manager },
         { 0, "rootless", "WORD", "Accepted for runc's sake", OPTION_TEXT, &oci_options.rootless },
         { 0, "criu", "PATH", "Accepted for runc's sake", OPTION_TEXT, &oci_options.criu },
         { 'v', "version", NULL, "Show the version", OPTION_FLAG, &oci_options.version },
+        HELP_OPTION,
+        END_OPTION,
+};
+
+const struct option oci_no_options[] = {
         HELP_OPTION,
         END_OPTION,
 };
@@ -146,4 +151,17 @@ int oci_parse_count(const char *option, const char *text, int *ret, struct error
                 return error_set(err, EINVAL, "%s %s: not a number of descriptors", option, text);
         *ret = (int)number;
         return 0;
+}
+
+int oci_parse_format(const char *text, bool *ret_json, struct error *err)
+{
+        *ret_json = text && strcmp(text, "json") == 0;
+        if (text && !*ret_json && strcmp(text, "table") != 0)
+                return error_set(err, EINVAL, "--format %s: table and json are known", text);
+        return 0;
+}
+
+bool oci_without_cgroups(void)
+{
+        return oci_options.cgroup_manager && strcmp(oci_options.cgroup_manager, "disabled") == 0;
 }

@@ -34,5 +34,14 @@ char *oci_root(const struct config *config, struct error *err);
  */
 int oci_parse_late_options(const struct option *options, char **words, struct error *err);
 
+/* "table", which NULL is, or "json". Returns 0, or -1 with *err. */
+int oci_parse_format(const char *text, bool *ret_json, struct error *err);
+
+/* Whether containers stay in the cgroups of their caller (--cgroup-manager disabled). */
+bool oci_without_cgroups(void);
+
+/* The options of a command that has none but --help. */
+extern const struct option oci_no_options[];
+
 /* A number of descriptors, NULL for none. Returns 0, or -1 with *err. */
 int oci_parse_count(const char *option, const char *text, int *ret, struct error *err);

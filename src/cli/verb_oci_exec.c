@@ -8,8 +8,9 @@
 
 static struct {
         const char *process, *cwd, *user, *pid_file, *console_socket, *preserve_fds;
+        const char *cgroup, *apparmor, *label;
         struct strlist env, groups, capabilities;
-        bool terminal, detach, no_new_privileges;
+        bool terminal, detach, no_new_privileges, ignore_paused;
 } values;
 
 static const struct option options[] = {
@@ -32,6 +33,13 @@ static const struct option options[] = {
           &values.console_socket },
         { 0, "preserve-fds", "N", "Keep so many descriptors from 3 on open", OPTION_TEXT,
           &values.preserve_fds },
+        { 0, "process-label", "LABEL", "Have this label of SELinux", OPTION_TEXT, &values.label },
+        { 0, "apparmor", "PROFILE", "Have this profile of AppArmor", OPTION_TEXT,
+          &values.apparmor },
+        { 0, "cgroup", "[CONTROLLER:]PATH", "Be in a cgroup below the container's", OPTION_TEXT,
+          &values.cgroup },
+        { 0, "ignore-paused", NULL, "Join a container that is paused, too", OPTION_FLAG,
+          &values.ignore_paused },
         HELP_OPTION,
         END_OPTION,
 };
@@ -51,6 +59,10 @@ static int run(const struct command_context *context, char **words, struct error
                 .command = words + 1,
                 .pid_file = values.pid_file,
                 .console_socket = values.console_socket,
+                .cgroup = values.cgroup,
+                .apparmor_profile = values.apparmor,
+                .selinux_label = values.label,
+                .ignore_paused = values.ignore_paused,
                 .terminal = values.terminal,
                 .detach = values.detach,
                 .no_new_privileges = values.no_new_privileges,

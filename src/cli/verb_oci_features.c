@@ -1,9 +1,5 @@
+#include "cli/oci.h"
 #include "cli/verb.h"
-
-static const struct option options[] = {
-        HELP_OPTION,
-        END_OPTION,
-};
 
 static int run(const struct command_context *context, char **words, struct error *err)
 {
@@ -16,7 +12,7 @@ const struct verb verb_oci_features = {
         .name = "oci features",
         .words = "",
         .summary = "Show what the runtime can do as JSON.",
-        .options = options,
+        .options = oci_no_options,
         .least = 0,
         .most = 0,
         .run = run,

@@ -1,6 +1,3 @@
-#include <errno.h>
-#include <string.h>
-
 #include "cli/oci.h"
 #include "cli/verb.h"
 #include "util/cleanup.h"
@@ -20,14 +17,11 @@ static const struct option options[] = {
 static int run(const struct command_context *context, char **words, struct error *err)
 {
         auto_free char *root = oci_root(context->config, err);
-        const char *format = values.format ? values.format : "table";
-        bool json = strcmp(format, "json") == 0;
+        bool json;
 
         (void)words;
-        if (!root)
+        if (!root || oci_parse_format(values.format, &json, err) < 0)
                 return -1;
-        if (!json && strcmp(format, "table") != 0)
-                return error_set(err, EINVAL, "--format %s: table and json are known", format);
         return command_oci_list(root,
                                 values.quiet ? LIST_NAMES
                                 : json       ? LIST_JSON

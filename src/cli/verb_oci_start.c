@@ -3,11 +3,6 @@
 #include "oci/oci.h"
 #include "util/cleanup.h"
 
-static const struct option options[] = {
-        HELP_OPTION,
-        END_OPTION,
-};
-
 static int run(const struct command_context *context, char **words, struct error *err)
 {
         auto_free char *root = oci_root(context->config, err);
@@ -19,7 +14,7 @@ const struct verb verb_oci_start = {
         .name = "oci start",
         .words = "ID",
         .summary = "Let the process of a created container go on.",
-        .options = options,
+        .options = oci_no_options,
         .least = 1,
         .most = 1,
         .run = run,

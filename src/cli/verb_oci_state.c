@@ -2,11 +2,6 @@
 #include "cli/verb.h"
 #include "util/cleanup.h"
 
-static const struct option options[] = {
-        HELP_OPTION,
-        END_OPTION,
-};
-
 static int run(const struct command_context *context, char **words, struct error *err)
 {
         auto_free char *root = oci_root(context->config, err);
@@ -18,7 +13,7 @@ const struct verb verb_oci_state = {
         .name = "oci state",
         .words = "ID",
         .summary = "Show the state of a container as JSON.",
-        .options = options,
+        .options = oci_no_options,
         .least = 1,
         .most = 1,
         .run = run,

@@ -387,6 +387,21 @@ int command_oci_state(const char *root, const char *id, FILE *out, struct error 
 int command_oci_list(const char *root, enum list_format format, FILE *out, struct error *err);
 int command_oci_features(FILE *out, struct error *err);
 
+/* Print the ids of a container's processes, or what ps(1) says of them with these options. */
+int command_oci_ps(const char *root, const char *id, bool json, char *const *words, FILE *out,
+                   struct error *err);
+
+/*
+ * Print what a container uses, every so many milliseconds until it has ended, or with 0 once.
+ * Returns 0, or -1 with *err.
+ */
+int command_oci_events(const char *root, const char *id, int interval, FILE *out,
+                       struct error *err);
+
+/* Change limits: those of the file ("-": standard input), or without one those of resources, a document. */
+int command_oci_update(const char *root, const char *id, const char *file,
+                       const char *resources, struct error *err);
+
 struct oci_bundle_arguments {
         const char *image;            /* path of an image file */
         const char *directory;        /* which must not be there, or be empty */

@@ -13,11 +13,9 @@
 
 #define MASTER "/dev/ptmx"
 
-/* The byte beside the descriptor is its name, as runc sends it. */
-static int send_descriptor(int socket_fd, int fd, struct error *err)
+int descriptor_send(int socket_fd, int fd, const char *text, size_t length, struct error *err)
 {
-        char name[] = MASTER;
-        struct iovec data = { .iov_base = name, .iov_len = strlen(name) };
+        struct iovec data = { .iov_base = (char *)text, .iov_len = length };
         union {
                 struct cmsghdr header;
                 char space[CMSG_SPACE(sizeof(int))];
@@ -35,7 +33,7 @@ static int send_descriptor(int socket_fd, int fd, struct error *err)
         header->cmsg_len = CMSG_LEN(sizeof(int));
         memcpy(CMSG_DATA(header), &fd, sizeof(fd));
         return sendmsg(socket_fd, &message, MSG_NOSIGNAL) < 0
-                       ? error_errno(err, "cannot hand the terminal over")
+                       ? error_errno(err, "cannot hand a descriptor over")
                        : 0;
 }
 
@@ -65,16 +63,16 @@ int console_receive(int socket_fd, struct error *err)
         return fd;
 }
 
-int console_connect(const char *path, struct error *err)
+int socket_connect(const char *path, const char *option, struct error *err)
 {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
         if (strlen(path) >= sizeof(address.sun_path))
-                return error_set(err, ENAMETOOLONG, "--console-socket %s", path);
+                return error_set(err, ENAMETOOLONG, "%s %s", option, path);
         memcpy(address.sun_path, path, strlen(path));
         if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-                return error_errno(err, "--console-socket %s", path);
+                return error_errno(err, "%s %s", option, path);
         return TAKE_FD(fd);
 }
 
@@ -109,8 +107,9 @@ int console_make(const struct oci_process *process, int socket_fd, bool with_nod
         /* Without a file there, as below a /dev of the host, there is no console. */
         if (with_node && mount(path, "/dev/console", NULL, MS_BIND, NULL) < 0 && errno != ENOENT)
                 return error_errno(err, "/dev/console");
-        if (send_descriptor(socket_fd, master, err) < 0)
-                return -1;
+        /* The text beside it is its name, as runc sends it. */
+        if (descriptor_send(socket_fd, master, MASTER, strlen(MASTER), err) < 0)
+                return error_prefix(err, "terminal");
         if (ioctl(slave, TIOCSCTTY, 0) < 0)
                 return error_errno(err, "cannot make %s the controlling terminal", path);
         for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)

@@ -45,6 +45,7 @@ _Noreturn void message_fail(int fd, const struct error *err);
 struct creation {
         const struct oci_create *create;
         struct report *report;
+        struct strbuf config; /* the configuration, as it was read */
         struct oci_spec spec;
         struct oci_filter filter;
         struct oci_state state;
@@ -53,19 +54,15 @@ struct creation {
         int listen_fd;       /* the socket that init waits at */
         int waiting_fd;      /* a file of the lock that says that it waits */
         int console_fd;      /* socket that takes the terminal's descriptor; -1: none */
+        int notify_fd;       /* socket that takes the filter's; -1: none */
+        int label_fd;        /* /proc/self/attr/exec; -1: no label */
 };
 
 #define CREATION_INIT                                                                              \
         {                                                                                          \
                 .state = OCI_STATE_INIT, .channel = -1, .listen_fd = -1, .waiting_fd = -1,         \
-                .console_fd = -1                                                                   \
+                .console_fd = -1, .notify_fd = -1, .label_fd = -1                                  \
         }
-
-/* Read and check the bundle. Returns 0, or -1 with *err. */
-int creation_read_bundle(struct creation *creation, struct error *err);
-
-/* Make a container whose process waits. Returns 0, or -1 with *err and nothing left behind. */
-int creation_carry_out(struct creation *creation, int root_fd, struct error *err);
 
 void creation_release(struct creation *creation);
 #define auto_creation auto_cleanup(creation_release)
@@ -106,7 +103,10 @@ int console_make(const struct oci_process *process, int socket_fd, bool with_nod
                  struct error *err);
 
 /* The socket at a path that somebody (conmon) listens at. A descriptor, or -1 with *err. */
-int console_connect(const char *path, struct error *err);
+int socket_connect(const char *path, const char *option, struct error *err);
+
+/* Send a descriptor to a socket, with text beside it. Returns 0, or -1 with *err. */
+int descriptor_send(int socket_fd, int fd, const char *text, size_t length, struct error *err);
 
 /* The descriptor that was sent to a socket, or -1 with *err. */
 int console_receive(int socket_fd, struct error *err);
@@ -116,9 +116,18 @@ int console_receive(int socket_fd, struct error *err);
 /* Whether the command can be executed, as far as that can be told before. 0, or -1 with *err. */
 int process_check(const struct oci_process *process, struct error *err);
 
+/* Who gets the descriptor of a filter that notifies, and what is said of the process. */
+struct notification {
+        int fd;
+        pid_t pid;
+        const struct oci_state *state;
+};
+
 struct process_surroundings {
         int preserve_fds; /* so many descriptors from 3 on stay open */
         int keep_fd;      /* stays open until execve(2), on which it closes */
+        int label_fd;     /* of label_open, or -1 */
+        struct notification notification;
         bool dies_with_parent;
 };
 
@@ -127,9 +136,60 @@ int process_become(const struct oci_process *process, const struct oci_filter *f
                    const struct process_surroundings *surroundings, struct report *report,
                    struct error *err);
 
+/* Whether the descriptors that it shall have are open. Returns 0, or -1 with *err. */
+int process_check_descriptors(int count, struct error *err);
+
 /* oomScoreAdj, while the host's /proc can be seen; what may not be lowered is reported. */
 int process_set_oom_score(const struct oci_process *process, struct report *report,
                           struct error *err);
+
+/* ---- schedule.c ---- */
+
+/* Each 0, or -1 with *err. */
+int schedule_process(const struct oci_process *process, struct error *err);
+int schedule_cpus(const struct oci_cpus *cpus, struct error *err);
+int schedule_personality(const struct oci_spec *spec, struct error *err);
+
+/* ---- label.c ---- */
+
+/* Whether the machine has what the labels are for. mount_label may be NULL. 0, or -1 with *err. */
+int label_check(const struct oci_process *process, const char *mount_label, struct error *err);
+
+/*
+ * Where the label of this process's next program goes, if it has one (label_is_needed); the
+ * /proc of the host must be there. A descriptor, or -1 with *err.
+ */
+bool label_is_needed(const struct oci_process *process);
+int label_open(const struct oci_process *process, struct error *err);
+
+/* Have the next program labelled. Returns 0, or -1 with *err. */
+int label_set(const struct oci_process *process, int fd, struct error *err);
+
+/* ---- keyring.c ---- */
+
+/* Have the session keyring of a container, made where there is none. 0, or -1 with *err. */
+int keyring_join(const char *id, struct report *report, struct error *err);
+
+/* ---- notify.c ---- */
+
+/* The socket of the filter's agent. A descriptor, or -1 with *err. */
+int notify_connect(const struct oci_filter *filter, struct error *err);
+
+/* Install a filter and hand its descriptor over. Returns 0, or -1 with *err. */
+int notify_install(const struct oci_filter *filter, const struct notification *notification,
+                   struct error *err);
+
+/* ---- idmap.c ---- */
+
+/*
+ * Make the mounts whose files have other owners, while this process has its first rights;
+ * they become sources of the plan's entries. Returns 0, or -1 with *err.
+ */
+int idmap_prepare(struct oci_spec *spec, struct error *err);
+
+/* Write the maps of another process's user namespace. Returns 0, or -1 with *err. (stage.c) */
+int write_id_maps(const struct id_map *uids, const struct id_map *gids, pid_t pid,
+                  struct error *err);
 
 /* ---- hook.c ---- */
 
@@ -139,21 +199,6 @@ int hooks_run_all(const struct oci_hooks *hooks, const struct oci_state *state, 
 /* The same for those whose failure is only reported. */
 void hooks_run_late(const struct oci_hooks *hooks, const struct oci_state *state,
                     struct report *report);
-
-/* ---- cgroup.c ---- */
-
-/*
- * Make a cgroup with the limits asked for and put a process into it, where this user may;
- * else report what cannot be limited. *ret is its directory, or NULL. 0, or -1 with *err.
- */
-int cgroup_enter(const struct oci_spec *spec, const char *id, pid_t pid, struct report *report,
-                 char **ret, struct error *err);
-
-/* Put a process into one that is there. Best effort. */
-void cgroup_join(const char *path, pid_t pid);
-
-/* Remove it, killing what is left in it. */
-void cgroup_remove(const char *path);
 
 /* ---- foreground.c ---- */
 

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "oci/cgroup.h"
 #include "oci/container.h"
 #include "util/io.h"
 #include "util/path.h"
@@ -111,8 +112,9 @@ static bool is_in(pid_t pid, const struct stat *namespace)
                st.st_dev == namespace->st_dev;
 }
 
-/* Signal all processes of the container but its first. Returns how many, or -1 with *err. */
-static int kill_others(const struct oci_state *state, int sig, struct error *err)
+/* Call visit for the processes of a container; how often it was true, or -1 with *err. */
+static int each_process(const struct oci_state *state, bool (*visit)(pid_t pid, void *context),
+                        void *context, struct error *err)
 {
         auto_closedir DIR *proc = opendir("/proc");
         const struct dirent *entry;
@@ -129,11 +131,59 @@ static int kill_others(const struct oci_state *state, int sig, struct error *err
         while ((entry = readdir(proc)) != NULL) {
                 pid_t pid = atoi(entry->d_name); /* 0 for what is no process */
 
-                if (pid > 0 && pid != state->pid && is_in(pid, &namespace) &&
-                    kill(pid, sig) == 0)
+                if (pid > 0 && is_in(pid, &namespace) && visit(pid, context))
                         count++;
         }
         return count;
+}
+
+struct signalling {
+        pid_t first; /* left out */
+        int sig;
+};
+
+static bool send_signal(pid_t pid, void *context)
+{
+        const struct signalling *signalling = context;
+
+        return pid != signalling->first && kill(pid, signalling->sig) == 0;
+}
+
+/* Signal all processes of the container but its first. Returns how many, or -1 with *err. */
+static int kill_others(const struct oci_state *state, int sig, struct error *err)
+{
+        struct signalling signalling = { .first = state->pid, .sig = sig };
+
+        return each_process(state, send_signal, &signalling, err);
+}
+
+struct found {
+        pid_t **pids;
+        size_t *count;
+        bool failed;
+};
+
+static bool note(pid_t pid, void *context)
+{
+        struct found *found = context;
+        pid_t *more = reallocarray(*found->pids, *found->count + 1, sizeof(*more));
+
+        found->failed |= !more;
+        if (!more)
+                return false;
+        *found->pids = more;
+        more[(*found->count)++] = pid;
+        return true;
+}
+
+int state_find_processes(const struct oci_state *state, pid_t **ret, size_t *ret_count,
+                         struct error *err)
+{
+        struct found found = { .pids = ret, .count = ret_count };
+
+        if (each_process(state, note, &found, err) < 0)
+                return -1;
+        return found.failed ? error_no_memory(err) : 0;
 }
 
 int oci_kill(const char *root, const char *id, int sig, bool all, struct error *err)
@@ -147,7 +197,12 @@ int oci_kill(const char *root, const char *id, int sig, bool all, struct error *
                 return error_set(err, ESRCH, "container %s is not running", id);
         if (all && kill_others(&state, sig, err) < 0)
                 return -1;
-        return state_signal(&state, sig, err);
+        if (state_signal(&state, sig, err) < 0)
+                return -1;
+        /* Frozen by cgroup version 1, it would not even die. */
+        return sig == SIGKILL && state.status == OCI_PAUSED
+                       ? cgroups_freeze(&state.cgroups, false, err)
+                       : 0;
 }
 
 /* ---- delete ---- */
@@ -165,6 +220,8 @@ static int end_processes(struct oci_state *state, struct error *err)
         struct error ignored = ERROR_INIT;
         int status, rounds = 0;
 
+        if (state->status == OCI_PAUSED)
+                (void)cgroups_freeze(&state->cgroups, false, &ignored);
         while (rounds < KILL_ROUNDS && kill_others(state, SIGKILL, &ignored) > 0 && rounds++ < 10)
                 pause_round();
         if (state_signal(state, SIGKILL, err) < 0 && err->code != ESRCH)
@@ -208,14 +265,14 @@ int oci_delete(const char *root, const char *id, bool force, struct report *repo
                 *err = (struct error)ERROR_INIT;
                 return remove_remains(root, id, err);
         }
-        if (!force && (state.status == OCI_RUNNING || state.status == OCI_CREATING))
+        if (!force && (state.status == OCI_RUNNING || state.status == OCI_PAUSED ||
+                       state.status == OCI_CREATING))
                 return error_set(err, EBUSY, "container %s is %s: kill it first, or use --force",
                                  id, oci_status_names[state.status]);
         if (state.status != OCI_STOPPED && state.pid > 0 && end_processes(&state, err) < 0)
                 return -1;
         state.status = OCI_STOPPED;
-        if (state.cgroup)
-                cgroup_remove(state.cgroup);
+        cgroups_remove(&state.cgroups);
         if (state_read_spec(&state, &spec, &ignored) == 0)
                 hooks_run_late(&spec.hooks[OCI_POSTSTOP], &state, report);
         return state_remove(root_fd, id, err);

@@ -11,6 +11,8 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "env/env.h"
+#include "oci/cgroup.h"
 #include "oci/container.h"
 #include "util/io.h"
 #include "util/path.h"
@@ -35,7 +37,8 @@ int message_receive(int fd, enum message_kind kind, pid_t *ret_pid, struct error
                 size = recv(fd, &message, sizeof(message), 0);
         while (size < 0 && errno == EINTR);
         if (size != sizeof(message))
-                return error_set(err, ECHILD, "the container's process was killed while it was made");
+                return error_set(err, ECHILD,
+                                 "the container's process was killed while it was made");
         if (message.kind == MESSAGE_ERROR) {
                 *err = message.error;
                 return -1;
@@ -59,12 +62,13 @@ _Noreturn void message_fail(int fd, const struct error *err)
 
 void creation_release(struct creation *creation)
 {
-        int *fds[] = { &creation->channel, &creation->listen_fd, &creation->waiting_fd,
-                       &creation->console_fd };
+        int *fds[] = { &creation->channel,    &creation->listen_fd, &creation->waiting_fd,
+                       &creation->console_fd, &creation->notify_fd, &creation->label_fd };
 
         for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
                 if (*fds[i] >= 0)
                         (void)close(TAKE_FD(*fds[i]));
+        strbuf_release(&creation->config);
         oci_spec_release(&creation->spec);
         oci_filter_release(&creation->filter);
         oci_state_release(&creation->state);
@@ -145,9 +149,24 @@ static int check_bundle(struct creation *creation, struct error *err)
         for (size_t i = 0; i < spec->ignored.count; i++)
                 report_warn(creation->report, "config.json: %s is not supported and ignored",
                             spec->ignored.items[i]);
-        if (settle_user_namespace(creation, err) < 0 || check_ids(creation, err) < 0)
+        if (label_check(&spec->process, spec->mount_label, err) < 0 ||
+            settle_user_namespace(creation, err) < 0 || check_ids(creation, err) < 0)
                 return -1;
         return mount_plan_check(&spec->mounts, spec->rootfs, 0, 0, err);
+}
+
+/* sd_listen_fds(3): the sockets are meant for the process, which is the first one. */
+static int add_listen_variables(struct creation *creation, struct error *err)
+{
+        struct strlist *env = &creation->spec.process.env;
+        char number[16];
+
+        if (creation->create->listen_fds == 0)
+                return 0;
+        (void)snprintf(number, sizeof(number), "%d", creation->create->listen_fds);
+        if (env_set(env, "LISTEN_FDS", number) < 0 || env_set(env, "LISTEN_PID", "1") < 0)
+                return error_no_memory(err);
+        return 0;
 }
 
 /* The directory as an absolute path without links: the state keeps it. */
@@ -160,21 +179,23 @@ static char *bundle_path(const char *bundle, struct error *err)
         return path;
 }
 
-int creation_read_bundle(struct creation *creation, struct error *err)
+static int read_bundle(struct creation *creation, struct error *err)
 {
-        auto_free char *bundle = bundle_path(creation->create->bundle, err);
-        auto_free char *path = bundle ? path_join(bundle, STATE_CONFIG) : NULL;
-        auto_strbuf struct strbuf text = STRBUF_INIT;
+        const struct oci_create *create = creation->create;
+        auto_free char *bundle = bundle_path(create->bundle, err);
+        auto_free char *path = NULL;
+        struct strbuf *text = &creation->config;
         struct oci_spec *spec = &creation->spec;
 
         if (!bundle)
                 return -1;
+        path = create->config ? strdup(create->config) : path_join(bundle, STATE_CONFIG);
         if (!path)
                 return error_no_memory(err);
-        if (io_read_file(-1, path, OCI_CONFIG_LIMIT, &text, err) < 0)
+        if (io_read_file(AT_FDCWD, path, OCI_CONFIG_LIMIT, text, err) < 0)
                 return -1;
-        if (oci_spec_parse(strbuf_text(&text), text.length, bundle, spec, err) < 0 ||
-            check_bundle(creation, err) < 0 ||
+        if (oci_spec_parse(strbuf_text(text), text->length, bundle, spec, err) < 0 ||
+            add_listen_variables(creation, err) < 0 || check_bundle(creation, err) < 0 ||
             (spec->seccomp && oci_filter_compile(spec->seccomp, &creation->filter, err) < 0))
                 return error_prefix(err, "%s", path);
         creation->state.bundle = TAKE_PTR(bundle);
@@ -186,17 +207,11 @@ int creation_read_bundle(struct creation *creation, struct error *err)
 /* A copy of the configuration: "exec" and "delete" want the one that was used. */
 static int keep_config(const struct creation *creation, struct error *err)
 {
-        auto_free char *path = path_join(creation->state.bundle, STATE_CONFIG);
-        auto_strbuf struct strbuf text = STRBUF_INIT;
-        auto_close int fd = -1;
+        const struct strbuf *text = &creation->config;
+        auto_close int fd = openat(creation->state.dir_fd, STATE_CONFIG,
+                                   O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
-        if (!path)
-                return error_no_memory(err);
-        if (io_read_file(-1, path, OCI_CONFIG_LIMIT, &text, err) < 0)
-                return -1;
-        fd = openat(creation->state.dir_fd, STATE_CONFIG, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-                    0600);
-        if (fd < 0 || io_write_full(fd, text.data, text.length) < 0)
+        if (fd < 0 || io_write_full(fd, text->data, text->length) < 0)
                 return error_errno(err, "the container's " STATE_CONFIG);
         return 0;
 }
@@ -222,6 +237,7 @@ static int copy_facts(struct creation *creation, struct error *err)
 
         state->rootfs = strdup(spec->rootfs);
         state->version = strdup(spec->version);
+        state->own_keyring = !creation->create->keep_keyring;
         if (!state->rootfs || !state->version)
                 return error_no_memory(err);
         for (size_t i = 0; i < spec->annotations.count; i++)
@@ -279,6 +295,8 @@ static int fork_stage(struct creation *creation, pid_t *ret, struct error *err)
         (void)close(TAKE_FD(creation->waiting_fd));
         if (creation->console_fd >= 0)
                 (void)close(TAKE_FD(creation->console_fd));
+        if (creation->notify_fd >= 0)
+                (void)close(TAKE_FD(creation->notify_fd));
         return *ret < 0 ? error_errno(err, "cannot start a process") : 0;
 }
 
@@ -308,7 +326,9 @@ static int make(struct creation *creation, struct error *err)
 
         if (prepare(creation, err) < 0 || start_processes(creation, err) < 0)
                 return -1;
-        if (cgroup_enter(spec, state->id, state->pid, creation->report, &state->cgroup, err) < 0 ||
+        if ((!creation->create->no_cgroup &&
+             cgroups_make(spec, state->id, state->pid, creation->report, &state->cgroups, err) <
+                     0) ||
             state_write(state, err) < 0 ||
             hooks_run_all(&spec->hooks[OCI_PRESTART], state, err) < 0 ||
             hooks_run_all(&spec->hooks[OCI_CREATE_RUNTIME], state, err) < 0)
@@ -333,13 +353,12 @@ static void undo(struct creation *creation, int root_fd)
                 while (waitpid(state->pid, NULL, 0) < 0 && errno == EINTR)
                         ;
         }
-        if (state->cgroup)
-                cgroup_remove(state->cgroup);
+        cgroups_remove(&state->cgroups);
         hooks_run_late(&creation->spec.hooks[OCI_POSTSTOP], state, creation->report);
         (void)state_remove(root_fd, state->id, &ignored);
 }
 
-int creation_carry_out(struct creation *creation, int root_fd, struct error *err)
+static int carry_out(struct creation *creation, int root_fd, struct error *err)
 {
         if (open_state(creation, root_fd, err) < 0)
                 return -1;
@@ -365,8 +384,19 @@ static int open_console(struct creation *creation, struct error *err)
                 return error_set(err, EINVAL,
                                  "process: \"terminal\" needs --console-socket where nobody "
                                  "waits for the container");
-        creation->console_fd = console_connect(path, err);
+        creation->console_fd = socket_connect(path, "--console-socket", err);
         return creation->console_fd < 0 ? -1 : 0;
+}
+
+/* Everything that can be known to be wrong before there is a container. */
+static int read_all(struct creation *creation, struct error *err)
+{
+        if (process_check_descriptors(creation->create->preserve_fds, err) < 0 ||
+            read_bundle(creation, err) < 0)
+                return -1;
+        if (creation->filter.notifies)
+                creation->notify_fd = notify_connect(&creation->filter, err);
+        return creation->filter.notifies && creation->notify_fd < 0 ? -1 : 0;
 }
 
 int oci_create(const struct oci_create *create, struct report *report, struct error *err)
@@ -376,12 +406,12 @@ int oci_create(const struct oci_create *create, struct report *report, struct er
 
         creation.create = create;
         creation.report = report;
-        if (creation_read_bundle(&creation, err) < 0 || open_console(&creation, err) < 0)
+        if (read_all(&creation, err) < 0 || open_console(&creation, err) < 0)
                 return -1;
         root_fd = oci_root_open(create->root, err);
         if (root_fd < 0)
                 return -1;
-        return creation_carry_out(&creation, root_fd, err);
+        return carry_out(&creation, root_fd, err);
 }
 
 /* ---- run ---- */
@@ -395,7 +425,7 @@ int oci_run(const struct oci_create *create, struct report *report, int *ret_sta
 
         creation.create = create;
         creation.report = report;
-        if (creation_read_bundle(&creation, err) < 0)
+        if (read_all(&creation, err) < 0)
                 return -1;
         if (creation.spec.process.terminal && create->foreground && !create->console_socket) {
                 if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) < 0)
@@ -406,7 +436,7 @@ int oci_run(const struct oci_create *create, struct report *report, int *ret_sta
                 return -1;
         }
         root_fd = oci_root_open(create->root, err);
-        if (root_fd < 0 || creation_carry_out(&creation, root_fd, err) < 0)
+        if (root_fd < 0 || carry_out(&creation, root_fd, err) < 0)
                 return -1;
         if (create->foreground)
                 foreground_hold_signals();

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "env/env.h"
+#include "oci/cgroup.h"
 #include "oci/container.h"
 #include "util/io.h"
 
@@ -23,7 +24,7 @@ struct joining {
         struct oci_spec spec;
         struct oci_process given, *process; /* the one that is to run */
         struct oci_filter filter;
-        int channel, console_fd;
+        int channel, console_fd, notify_fd, label_fd;
 };
 
 static void joining_release(struct joining *joining)
@@ -32,10 +33,12 @@ static void joining_release(struct joining *joining)
         oci_spec_release(&joining->spec);
         oci_process_release(&joining->given);
         oci_filter_release(&joining->filter);
-        if (joining->channel >= 0)
-                (void)close(joining->channel);
-        if (joining->console_fd >= 0)
-                (void)close(joining->console_fd);
+        const int fds[] = { joining->channel, joining->console_fd, joining->notify_fd,
+                            joining->label_fd };
+
+        for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+                if (fds[i] >= 0)
+                        (void)close(fds[i]);
 }
 
 /* ---- what is to run ---- */
@@ -149,6 +152,29 @@ static int change_process(struct joining *joining, struct error *err)
         return add_capabilities(exec->capabilities, process, err);
 }
 
+/* Those of the command line, which count before all others. */
+static int set_labels(struct joining *joining, struct error *err)
+{
+        const struct oci_exec *exec = joining->exec;
+        const struct {
+                const char *given;
+                char **label;
+        } labels[] = {
+                { exec->apparmor_profile, &joining->process->apparmor_profile },
+                { exec->selinux_label, &joining->process->selinux_label },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(labels); i++) {
+                if (!labels[i].given)
+                        continue;
+                free(*labels[i].label);
+                *labels[i].label = strdup(labels[i].given);
+                if (!*labels[i].label)
+                        return error_no_memory(err);
+        }
+        return 0;
+}
+
 static int prepare(struct joining *joining, struct error *err)
 {
         const struct oci_exec *exec = joining->exec;
@@ -156,15 +182,25 @@ static int prepare(struct joining *joining, struct error *err)
 
         if (root_fd < 0)
                 return -1;
-        if (joining->state.status != OCI_RUNNING && joining->state.status != OCI_CREATED)
+        if (joining->state.status == OCI_PAUSED && !exec->ignore_paused)
+                return error_set(err, EBUSY, "container %s is paused: resume it, or use "
+                                             "--ignore-paused",
+                                 exec->id);
+        if (joining->state.status == OCI_CREATING || joining->state.status == OCI_STOPPED)
                 return error_set(err, ESRCH, "container %s is not running", exec->id);
         if (state_read_spec(&joining->state, &joining->spec, err) < 0)
                 return -1;
         if (exec->process_file ? read_process(joining, err) < 0 : change_process(joining, err) < 0)
                 return -1;
+        if (set_labels(joining, err) < 0 || label_check(joining->process, NULL, err) < 0)
+                return -1;
         if (!joining->spec.seccomp)
                 return 0;
-        return oci_filter_compile(joining->spec.seccomp, &joining->filter, err);
+        if (oci_filter_compile(joining->spec.seccomp, &joining->filter, err) < 0)
+                return -1;
+        if (joining->filter.notifies)
+                joining->notify_fd = notify_connect(&joining->filter, err);
+        return joining->filter.notifies && joining->notify_fd < 0 ? -1 : 0;
 }
 
 /* ---- the processes ---- */
@@ -172,16 +208,24 @@ static int prepare(struct joining *joining, struct error *err)
 static _Noreturn void become(struct joining *joining, const struct join_target *target,
                              int namespaces)
 {
-        const struct process_surroundings surroundings = {
+        struct process_surroundings surroundings = {
                 .preserve_fds = joining->exec->preserve_fds,
                 .keep_fd = joining->channel,
+                .notification = { .fd = joining->notify_fd, .state = &joining->state },
                 .dies_with_parent = !joining->exec->detach,
         };
         struct error err = ERROR_INIT;
 
         (void)setsid();
-        if (join_target_setns(target, namespaces, &err) == 0 &&
-            message_receive(joining->channel, MESSAGE_GO, NULL, &err) == 0 &&
+        if (label_is_needed(joining->process))
+                joining->label_fd = label_open(joining->process, &err);
+        surroundings.label_fd = joining->label_fd;
+        if (err.code == 0 && join_target_setns(target, namespaces, &err) == 0 &&
+            message_receive(joining->channel, MESSAGE_GO, &surroundings.notification.pid, &err) ==
+                    0 &&
+            (!joining->state.own_keyring ||
+             keyring_join(joining->state.id, joining->report, &err) == 0) &&
+            schedule_personality(&joining->spec, &err) == 0 &&
             (joining->console_fd < 0 ||
              console_make(joining->process, joining->console_fd, false, &err) == 0) &&
             process_check(joining->process, &err) == 0)
@@ -192,16 +236,18 @@ static _Noreturn void become(struct joining *joining, const struct join_target *
 
 static int enter(struct joining *joining, pid_t *ret, struct error *err)
 {
-        const int first = CLONE_NEWUSER | CLONE_NEWPID;
+        /* Those of processes and time are for children. */
+        const int first = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWTIME;
         auto_join_target struct join_target target = JOIN_TARGET_INIT;
         const struct oci_state *state = &joining->state;
         int namespaces;
 
-        if (state->cgroup)
-                cgroup_join(state->cgroup, getpid());
-        if (process_set_oom_score(joining->process, joining->report, err) < 0 ||
+        if (schedule_cpus(&joining->process->initial_cpus, err) < 0 ||
+            cgroups_join(&state->cgroups, joining->exec->cgroup, getpid(), err) < 0 ||
+            schedule_cpus(&joining->process->final_cpus, err) < 0 ||
+            process_set_oom_score(joining->process, joining->report, err) < 0 ||
             join_target_open(&target, state->pid, err) < 0 ||
-            join_target_compare(&target, JOIN_ALL, &namespaces, err) < 0)
+            join_target_compare(&target, JOIN_ALL | CLONE_NEWTIME, &namespaces, err) < 0)
                 return -1;
         /* The namespaces are held by now: the process they were looked up by still is the one. */
         if (state_process_start(state->pid) != state->start)
@@ -250,12 +296,12 @@ static int fork_joiner(struct joining *joining, pid_t *ret_pid, struct error *er
 }
 
 /* Nothing more comes when it has become the command. */
-static int confirm(struct joining *joining, struct error *err)
+static int confirm(struct joining *joining, pid_t pid, struct error *err)
 {
         struct message message;
         ssize_t size;
 
-        if (message_send(joining->channel, MESSAGE_GO, 0, err) < 0)
+        if (message_send(joining->channel, MESSAGE_GO, pid, err) < 0)
                 return -1;
         do
                 size = recv(joining->channel, &message, sizeof(message), 0);
@@ -282,7 +328,7 @@ static int open_console(struct joining *joining, int *ret_terminal, struct error
         if (!joining->process->terminal)
                 return 0;
         if (exec->console_socket) {
-                joining->console_fd = console_connect(exec->console_socket, err);
+                joining->console_fd = socket_connect(exec->console_socket, "--console-socket", err);
                 return joining->console_fd < 0 ? -1 : 0;
         }
         if (exec->detach)
@@ -303,19 +349,22 @@ int oci_exec(const struct oci_exec *exec, struct report *report, int *ret_status
                 .state = OCI_STATE_INIT,
                 .channel = -1,
                 .console_fd = -1,
+                .notify_fd = -1,
+                .label_fd = -1,
         };
         auto_close int terminal = -1, master = -1;
         pid_t pid = -1;
 
         *ret_status = 0;
-        if (prepare(&joining, err) < 0 || open_console(&joining, &terminal, err) < 0)
+        if (process_check_descriptors(exec->preserve_fds, err) < 0 || prepare(&joining, err) < 0 ||
+            open_console(&joining, &terminal, err) < 0)
                 return -1;
         foreground_adopt();
         if (!exec->detach)
                 foreground_hold_signals();
         if (fork_joiner(&joining, &pid, err) < 0)
                 return -1;
-        if (confirm(&joining, err) < 0 || write_pid_file(exec->pid_file, pid, err) < 0 ||
+        if (confirm(&joining, pid, err) < 0 || write_pid_file(exec->pid_file, pid, err) < 0 ||
             (terminal >= 0 && (master = console_receive(terminal, err)) < 0)) {
                 end(pid);
                 return -1;

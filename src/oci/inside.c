@@ -100,6 +100,25 @@ static int set_parameters(const struct oci_spec *spec, const struct mount_root *
         return 0;
 }
 
+/*
+ * Where the root of the machine is one that pivot_root(2) does not take (an initramfs), the
+ * new one is moved over it. Whoever gets out of it by chroot(2) finds the old one, so its
+ * views of the kernel, which no namespace has covered, are taken away.
+ */
+static int move_root(int root_fd, const char *rootfs, struct error *err)
+{
+        static const char *const views[] = { "/proc", "/sys" };
+
+        for (size_t i = 0; i < ARRAY_SIZE(views); i++)
+                if (umount2(views[i], MNT_DETACH) < 0 &&
+                    mount("tmpfs", views[i], "tmpfs", MS_RDONLY, "size=0") < 0)
+                        return error_errno(err, "--no-pivot: cannot take %s away", views[i]);
+        if (fchdir(root_fd) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
+            chdir("/") < 0)
+                return error_errno(err, "--no-pivot: cannot move %s to the root", rootfs);
+        return 0;
+}
+
 static int assemble(struct creation *creation, struct error *err)
 {
         struct oci_spec *spec = &creation->spec;
@@ -117,7 +136,9 @@ static int assemble(struct creation *creation, struct error *err)
             hooks_run_all(&spec->hooks[OCI_CREATE_CONTAINER], &creation->state, err) < 0 ||
             mounts_cover(creation, &root, err) < 0 || make_read_only(creation, &root, err) < 0)
                 return -1;
-        return runtime_pivot(root.fd, spec->rootfs, creation->user_namespace, err);
+        return creation->create->no_pivot
+                       ? move_root(root.fd, spec->rootfs, err)
+                       : runtime_pivot(root.fd, spec->rootfs, creation->user_namespace, err);
 }
 
 /* ---- the rest ---- */
@@ -140,6 +161,12 @@ static int set_up(struct creation *creation, struct error *err)
         if (message_receive(creation->channel, MESSAGE_GO, &creation->state.pid, err) < 0)
                 return -1;
         creation->state.status = OCI_CREATING;
+        if (label_is_needed(&spec->process) &&
+            (creation->label_fd = label_open(&spec->process, err)) < 0)
+                return -1;
+        if (creation->state.own_keyring &&
+            keyring_join(creation->state.id, creation->report, err) < 0)
+                return -1;
         /* The creator has moved this process: its cgroup is the root now. */
         if (spec->new_namespaces & CLONE_NEWCGROUP && unshare(CLONE_NEWCGROUP) < 0)
                 return error_errno(err, "cannot create a cgroup namespace");
@@ -175,11 +202,14 @@ static int go_on(struct creation *creation, int start_fd, struct error *err)
         const struct process_surroundings surroundings = {
                 .preserve_fds = creation->create->preserve_fds,
                 .keep_fd = start_fd,
+                .label_fd = creation->label_fd,
+                .notification = { creation->notify_fd, creation->state.pid, &creation->state },
                 .dies_with_parent = creation->create->foreground,
         };
 
         creation->state.status = OCI_CREATED;
-        if (hooks_run_all(&spec->hooks[OCI_START_CONTAINER], &creation->state, err) < 0)
+        if (hooks_run_all(&spec->hooks[OCI_START_CONTAINER], &creation->state, err) < 0 ||
+            schedule_personality(spec, err) < 0)
                 return -1;
         return process_become(&spec->process, &creation->filter, &surroundings, creation->report,
                               err);

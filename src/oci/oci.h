@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,6 +45,19 @@ struct oci_rlimit {
         struct rlimit limit;
 };
 
+/* sched_setattr(2) */
+struct oci_scheduler {
+        bool given;
+        uint32_t policy, priority;
+        int32_t nice;
+        uint64_t flags, runtime, deadline, period;
+};
+
+struct oci_cpus {
+        bool given;
+        cpu_set_t set;
+};
+
 struct oci_process {
         bool terminal, no_new_privileges, has_umask, has_oom_score;
         unsigned short rows, columns; /* of the terminal; 0: unknown */
@@ -58,6 +72,10 @@ struct oci_process {
         struct oci_rlimit rlimits[RLIM_NLIMITS];
         size_t rlimit_count;
         int oom_score;
+        char *apparmor_profile, *selinux_label; /* NULL: none */
+        struct oci_scheduler scheduler;
+        int io_priority;                          /* as ioprio_set(2) takes it; 0: none */
+        struct oci_cpus initial_cpus, final_cpus; /* of "exec", before and in the cgroup */
 };
 
 enum oci_hook_kind {
@@ -99,6 +117,7 @@ enum oci_namespace {
         OCI_NS_IPC,
         OCI_NS_UTS,
         OCI_NS_NETWORK,
+        OCI_NS_TIME,
         OCI_NS_COUNT,
 };
 
@@ -107,6 +126,29 @@ extern const struct oci_namespace_kind {
         const char *file; /* below /proc/PID/ns */
         int flag;         /* CLONE_NEW* */
 } oci_namespaces[OCI_NS_COUNT];
+
+/* Limits as files of cgroups with what is written to them, "pids.max=10". */
+struct oci_resources {
+        struct strlist unified; /* of version 2 */
+        struct strlist legacy;  /* of version 1, where the word before the dot is the controller */
+};
+
+void oci_resources_release(struct oci_resources *resources);
+#define auto_oci_resources auto_cleanup(oci_resources_release)
+
+/*
+ * linux.resources alone, as "update" takes it. Appends to *ret. Returns 0, or -1 with *err
+ * naming the member.
+ */
+int oci_resources_parse(const char *text, size_t length, struct oci_resources *ret,
+                        struct error *err);
+
+/* A mount whose files have other owners in it. */
+struct oci_mount_map {
+        size_t entry; /* which one of the plan */
+        struct id_map uids, gids;
+        bool recursive;
+};
 
 struct oci_spec {
         struct json_node *document; /* owns what seccomp refers to */
@@ -117,19 +159,25 @@ struct oci_spec {
         bool read_only;
         char *hostname, *domainname; /* NULL: left as they are */
         struct mount_plan mounts;
+        struct oci_mount_map *mount_maps; /* in the order of the entries */
+        size_t mount_map_count;
+        char *mount_label; /* SELinux; NULL: none */
         struct oci_hooks hooks[OCI_HOOK_KINDS];
         struct strlist annotations; /* key, value, key, value … */
 
         int new_namespaces;              /* CLONE_NEW* */
         char *namespaces[OCI_NS_COUNT];  /* paths of those to join, or NULL */
         struct id_map uids, gids;        /* no ranges: none given */
+        char *time_offsets;              /* lines of /proc/PID/timens_offsets; NULL: none */
+        bool has_personality;
+        uint64_t personality;            /* as personality(2) takes it */
         struct strlist masked, unwritable;
         unsigned long propagation;       /* of the root, MS_SLAVE …; 0: none given */
         struct strlist sysctl;           /* "kernel.msgmax=1", dots and all */
         struct oci_device *devices;
         size_t device_count;
         char *cgroup;                    /* cgroupsPath, or NULL */
-        struct strlist resources;        /* "pids.max=10": files of a cgroup (cgroup v2) */
+        struct oci_resources resources;
         struct strlist ignored;          /* what is asked for that nothing here does */
         const struct json_node *seccomp; /* NULL: none */
 };
@@ -165,6 +213,8 @@ struct oci_filter {
         void *instructions; /* struct sock_filter */
         unsigned short count;
         unsigned int flags; /* SECCOMP_FILTER_FLAG_* */
+        bool notifies;      /* calls are put before whoever listens at a socket */
+        char *listener_path, *listener_metadata; /* or NULL */
 };
 
 #define OCI_FILTER_INIT { .instructions = NULL }
@@ -180,6 +230,7 @@ enum oci_status {
         OCI_CREATING,
         OCI_CREATED,
         OCI_RUNNING,
+        OCI_PAUSED,
         OCI_STOPPED,
 };
 
@@ -197,8 +248,9 @@ struct oci_state {
         int dir_fd, lock_fd;
         char *id, *bundle, *rootfs, *version, *owner;
         char *created;      /* RFC 3339 */
-        char *cgroup;       /* directory that was made for it, or NULL */
+        struct strlist cgroups; /* controller, directory, controller … (cgroup.h) */
         struct strlist annotations;
+        bool own_keyring;   /* not the session keyring of its creator */
         pid_t pid;
         uint64_t start;     /* clock ticks after boot */
         enum oci_status status;
@@ -245,13 +297,17 @@ int oci_become_copy(char **argv, char **environment, struct error *err);
 
 struct oci_create {
         const char *root, *id, *bundle;
+        const char *config;                    /* another file than the bundle's; or NULL */
         const char *pid_file, *console_socket; /* NULL: none */
         const char *path;                      /* PATH, to look for newuidmap in; or NULL */
-        bool systemd_cgroup;
         bool subids;      /* a bundle without a user namespace gets the subordinate ids */
         bool foreground;  /* for "run": the container ends with this process */
         bool keep;        /* with foreground: it is not deleted at its end */
+        bool no_cgroup;   /* it stays in those of the creator */
+        bool no_pivot;    /* the root of the machine is one that pivot_root(2) does not take */
+        bool keep_keyring; /* it has the session keyring of the creator */
         int preserve_fds; /* so many descriptors from 3 on stay open */
+        int listen_fds;   /* so many of them are what LISTEN_FDS means */
 };
 
 /* Create a container, which then waits. Returns 0, or -1 with *err and nothing left behind. */
@@ -277,6 +333,26 @@ int oci_kill(const char *root, const char *id, int sig, bool all, struct error *
 int oci_delete(const char *root, const char *id, bool force, struct report *report,
                struct error *err);
 
+/* Stop all its processes where they are, or let them go on. Returns 0, or -1 with *err. */
+int oci_pause(const char *root, const char *id, bool paused, struct error *err);
+
+/* Change its limits as linux.resources has them, a document. Returns 0, or -1 with *err. */
+int oci_update(const char *root, const char *id, const char *text, size_t length,
+               struct error *err);
+
+/* Append the ids of its processes to *ret, which the caller frees. Returns 0, or -1 with *err. */
+int oci_processes(const char *root, const char *id, pid_t **ret, size_t *ret_count,
+                  struct error *err);
+
+struct oci_statistics {
+        bool running;         /* false: it has ended, and there is no text */
+        int64_t memory_kills; /* how often a process was killed for memory */
+};
+
+/* Append what it uses as a line of JSON, as runc's "events" has it. Returns 0, or -1 with *err. */
+int oci_statistics(const char *root, const char *id, struct oci_statistics *ret,
+                   struct strbuf *text, struct error *err);
+
 struct oci_exec {
         const char *root, *id;
         const char *process_file;              /* NULL: the words below */
@@ -284,7 +360,9 @@ struct oci_exec {
         const struct strlist *env, *groups, *capabilities; /* added to those of the container */
         char *const *command;
         const char *pid_file, *console_socket; /* NULL: none */
-        bool terminal, detach, no_new_privileges;
+        const char *cgroup;                    /* one below the container's, or NULL */
+        const char *apparmor_profile, *selinux_label; /* instead of the container's; or NULL */
+        bool terminal, detach, no_new_privileges, ignore_paused;
         int preserve_fds;
 };
 

@@ -40,6 +40,15 @@ int process_set_oom_score(const struct oci_process *process, struct report *repo
         return 0;
 }
 
+int process_check_descriptors(int count, struct error *err)
+{
+        for (int fd = STDERR_FILENO + 1; fd <= STDERR_FILENO + count; fd++)
+                if (fcntl(fd, F_GETFD) < 0)
+                        return error_set(err, EBADF,
+                                         "--preserve-fds: descriptor %d is not open", fd);
+        return 0;
+}
+
 /* A command without a slash is looked for below PATH as the container has it. */
 int process_check(const struct oci_process *process, struct error *err)
 {
@@ -139,12 +148,15 @@ static int set_capabilities(const struct oci_capabilities *wanted, struct error 
         return 0;
 }
 
-static int install_filter(const struct oci_filter *filter, struct error *err)
+static int install_filter(const struct oci_filter *filter,
+                          const struct process_surroundings *surroundings, struct error *err)
 {
         const struct sock_fprog program = { .len = filter->count, .filter = filter->instructions };
 
         if (filter->count == 0)
                 return 0;
+        if (filter->notifies)
+                return notify_install(filter, &surroundings->notification, err);
         if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, filter->flags, &program) < 0)
                 return error_errno(err, "seccomp");
         return 0;
@@ -165,40 +177,65 @@ static void reset_signals(void)
 
 static int close_descriptors(const struct process_surroundings *surroundings, struct error *err)
 {
-        auto_free int *keep = calloc((size_t)surroundings->preserve_fds + 1, sizeof(*keep));
+        const int own[] = { surroundings->keep_fd, surroundings->label_fd,
+                            surroundings->notification.fd };
+        auto_free int *keep =
+                calloc((size_t)surroundings->preserve_fds + ARRAY_SIZE(own), sizeof(*keep));
         size_t count = 0;
 
         if (!keep)
                 return error_no_memory(err);
         for (int i = 0; i < surroundings->preserve_fds; i++)
-                if (STDERR_FILENO + 1 + i != surroundings->keep_fd)
-                        keep[count++] = STDERR_FILENO + 1 + i;
-        keep[count++] = surroundings->keep_fd;
+                keep[count++] = STDERR_FILENO + 1 + i;
+        for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+                if (own[i] >= 0)
+                        keep[count++] = own[i];
         runtime_close_descriptors(keep, count);
         return 0;
 }
 
+/*
+ * Where it is now must be below its root: a directory by way of a descriptor of the host's
+ * that was left open would not be (CVE-2024-21626).
+ */
+static int check_directory(const struct oci_process *process, struct error *err)
+{
+        auto_free char *path = getcwd(NULL, 0);
+
+        if (!path && errno != ENOENT)
+                return error_errno(err, "the working directory %s", process->cwd);
+        if (!path || *path != '/')
+                return error_set(err, EPERM, "the working directory %s is outside of the container",
+                                 process->cwd);
+        return 0;
+}
+
 static int limit(const struct oci_process *process, const struct oci_filter *filter,
-                 struct report *report, struct error *err)
+                 const struct process_surroundings *surroundings, struct report *report,
+                 struct error *err)
 {
         bool late = process->no_new_privileges;
         bool entered = chdir(process->cwd) == 0;
 
-        if (set_limits(process, err) < 0 ||
+        if (set_limits(process, err) < 0 || schedule_process(process, err) < 0 ||
+            (surroundings->label_fd >= 0 && label_set(process, surroundings->label_fd, err) < 0) ||
             limit_bounding_set(process->capabilities.bounding, err) < 0 ||
             /* Without no_new_privs it takes CAP_SYS_ADMIN, which goes now. */
-            (!late && install_filter(filter, err) < 0) || become_user(process, report, err) < 0)
+            (!late && install_filter(filter, surroundings, err) < 0) ||
+            become_user(process, report, err) < 0)
                 return -1;
         /* A directory that only the user may enter, as on NFS. */
         if (!entered && chdir(process->cwd) < 0)
                 return error_errno(err, "the working directory %s", process->cwd);
+        if (check_directory(process, err) < 0)
+                return -1;
         if (set_capabilities(&process->capabilities, err) < 0)
                 return -1;
         if (!late)
                 return 0;
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 return error_errno(err, "no_new_privs");
-        return install_filter(filter, err);
+        return install_filter(filter, surroundings, err);
 }
 
 int process_become(const struct oci_process *process, const struct oci_filter *filter,
@@ -209,7 +246,7 @@ int process_become(const struct oci_process *process, const struct oci_filter *f
         if (close_descriptors(surroundings, err) < 0)
                 return -1;
         reset_signals();
-        if (limit(process, filter, report, err) < 0)
+        if (limit(process, filter, surroundings, report, err) < 0)
                 return -1;
         /* prctl(2): a change of user has cleared it. */
         if (surroundings->dies_with_parent)

@@ -10,9 +10,13 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "oci/spec.h"
+#include "oci/filter_words.h"
 #include "util/dynlib.h"
 #include "util/io.h"
+
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5) /* Linux 5.19 */
+#endif
 
 #define ARCH_PREFIX  "SCMP_ARCH_"
 #define ARG_COUNT    6u /* arguments of a system call */
@@ -55,71 +59,68 @@ static void release_context(scmp_filter_ctx *context)
 void oci_filter_release(struct oci_filter *filter)
 {
         free(filter->instructions);
+        free(filter->listener_path);
+        free(filter->listener_metadata);
         *filter = (struct oci_filter)OCI_FILTER_INIT;
 }
 
 /* ---- words ---- */
 
+const struct spec_word oci_seccomp_actions[OCI_SECCOMP_ACTIONS] = {
+        { "SCMP_ACT_ALLOW", SCMP_ACT_ALLOW },
+        { "SCMP_ACT_ERRNO", SCMP_ACT_ERRNO(0) },
+        { "SCMP_ACT_KILL", SCMP_ACT_KILL },
+        { "SCMP_ACT_KILL_PROCESS", SCMP_ACT_KILL_PROCESS },
+        { "SCMP_ACT_KILL_THREAD", SCMP_ACT_KILL_THREAD },
+        { "SCMP_ACT_LOG", SCMP_ACT_LOG },
+        { "SCMP_ACT_NOTIFY", SCMP_ACT_NOTIFY },
+        { "SCMP_ACT_TRACE", SCMP_ACT_TRACE(0) },
+        { "SCMP_ACT_TRAP", SCMP_ACT_TRAP },
+};
+
+const struct spec_word oci_seccomp_operators[OCI_SECCOMP_OPERATORS] = {
+        { "SCMP_CMP_EQ", SCMP_CMP_EQ }, { "SCMP_CMP_GE", SCMP_CMP_GE },
+        { "SCMP_CMP_GT", SCMP_CMP_GT }, { "SCMP_CMP_LE", SCMP_CMP_LE },
+        { "SCMP_CMP_LT", SCMP_CMP_LT }, { "SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ },
+        { "SCMP_CMP_NE", SCMP_CMP_NE },
+};
+
+const struct spec_word oci_seccomp_flags[OCI_SECCOMP_FLAGS] = {
+        { "SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG },
+        { "SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW },
+        { "SECCOMP_FILTER_FLAG_TSYNC", SECCOMP_FILTER_FLAG_TSYNC },
+        { "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV },
+};
+
 static int parse_action(const struct json_node *object, const char *key, const char *code_key,
                         uint32_t *ret, struct error *err)
 {
-        static const struct {
-                const char *name;
-                uint32_t action;
-                bool has_code;
-        } actions[] = {
-                { "SCMP_ACT_KILL", SCMP_ACT_KILL, false },
-                { "SCMP_ACT_KILL_THREAD", SCMP_ACT_KILL_THREAD, false },
-                { "SCMP_ACT_KILL_PROCESS", SCMP_ACT_KILL_PROCESS, false },
-                { "SCMP_ACT_TRAP", SCMP_ACT_TRAP, false },
-                { "SCMP_ACT_ERRNO", SCMP_ACT_ERRNO(0), true },
-                { "SCMP_ACT_TRACE", SCMP_ACT_TRACE(0), true },
-                { "SCMP_ACT_ALLOW", SCMP_ACT_ALLOW, false },
-                { "SCMP_ACT_LOG", SCMP_ACT_LOG, false },
-        };
-        const char *name = NULL;
-        uint64_t code = EPERM;
+        uint64_t action, code = EPERM;
 
-        if (json_node_text(object, key, &name, err) < 0 ||
+        if (spec_parse_word(object, key, oci_seccomp_actions, OCI_SECCOMP_ACTIONS, &action, err) <
+                    0 ||
             spec_unsigned(object, code_key, UINT16_MAX, &code, err) < 0)
                 return -1;
-        for (size_t i = 0; name && i < ARRAY_SIZE(actions); i++) {
-                if (strcmp(actions[i].name, name) != 0)
-                        continue;
-                *ret = actions[i].action | (actions[i].has_code ? (uint32_t)code : 0);
-                return 0;
-        }
-        return error_set(err, EINVAL, "\"%s\": \"%.50s\" is not supported", key, name ? name : "");
+        *ret = (uint32_t)action;
+        if (action == SCMP_ACT_ERRNO(0) || action == SCMP_ACT_TRACE(0))
+                *ret |= (uint32_t)code;
+        return 0;
 }
 
 static int parse_comparison(const struct json_node *object, struct scmp_arg_cmp *ret,
                             struct error *err)
 {
-        static const struct {
-                const char *name;
-                enum scmp_compare op;
-        } ops[] = {
-                { "SCMP_CMP_NE", SCMP_CMP_NE }, { "SCMP_CMP_LT", SCMP_CMP_LT },
-                { "SCMP_CMP_LE", SCMP_CMP_LE }, { "SCMP_CMP_EQ", SCMP_CMP_EQ },
-                { "SCMP_CMP_GE", SCMP_CMP_GE }, { "SCMP_CMP_GT", SCMP_CMP_GT },
-                { "SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ },
-        };
-        const char *name = NULL;
-        uint64_t index = 0;
+        uint64_t op, index = 0;
 
-        *ret = (struct scmp_arg_cmp){ .op = _SCMP_CMP_MIN };
-        if (json_node_text(object, "op", &name, err) < 0 ||
+        *ret = (struct scmp_arg_cmp){ .arg = 0 };
+        if (spec_parse_word(object, "op", oci_seccomp_operators, OCI_SECCOMP_OPERATORS, &op, err) <
+                    0 ||
             spec_unsigned(object, "index", ARG_COUNT - 1, &index, err) < 0 ||
             spec_unsigned(object, "value", UINT64_MAX, &ret->datum_a, err) < 0 ||
             spec_unsigned(object, "valueTwo", UINT64_MAX, &ret->datum_b, err) < 0)
                 return -1;
+        ret->op = (enum scmp_compare)op;
         ret->arg = (unsigned int)index;
-        for (size_t i = 0; name && i < ARRAY_SIZE(ops); i++)
-                if (strcmp(ops[i].name, name) == 0)
-                        ret->op = ops[i].op;
-        if (ret->op == _SCMP_CMP_MIN)
-                return error_set(err, EINVAL, "\"op\": \"%.50s\" is not supported",
-                                 name ? name : "");
         return 0;
 }
 
@@ -169,7 +170,8 @@ static int parse_comparisons(const struct json_node *object, struct rule *rule, 
 }
 
 static int add_rule(scmp_filter_ctx context, const struct json_node *object,
-                    uint32_t default_action, size_t *total, struct error *err)
+                    uint32_t default_action, struct oci_filter *filter, size_t *total,
+                    struct error *err)
 {
         auto_strlist struct strlist names = STRLIST_INIT;
         struct rule rule = { .count = 0 };
@@ -178,6 +180,10 @@ static int add_rule(scmp_filter_ctx context, const struct json_node *object,
             parse_action(object, "action", "errnoRet", &rule.action, err) < 0 ||
             parse_comparisons(object, &rule, err) < 0)
                 return -1;
+        if (rule.action == SCMP_ACT_NOTIFY && strlist_contains(&names, "sendmsg"))
+                return error_set(err, EINVAL, "SCMP_ACT_NOTIFY for sendmsg, which hands the "
+                                              "agent its descriptor, would wait for ever");
+        filter->notifies |= rule.action == SCMP_ACT_NOTIFY;
         /* libseccomp refuses rules that say what holds without them. */
         if (rule.action == default_action)
                 return 0;
@@ -225,30 +231,24 @@ static int add_architectures(scmp_filter_ctx context, const struct json_node *se
         return 0;
 }
 
-static int parse_flags(const struct json_node *seccomp, unsigned int *ret, struct error *err)
+/* What a notification needs, and what it must not hold up: the sending of its descriptor. */
+static int parse_listener(const struct json_node *seccomp, struct oci_filter *ret,
+                          struct error *err)
 {
-        static const struct {
-                const char *name;
-                unsigned int flag;
-        } flags[] = {
-                { "SECCOMP_FILTER_FLAG_TSYNC", SECCOMP_FILTER_FLAG_TSYNC },
-                { "SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG },
-                { "SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW },
-        };
-        auto_strlist struct strlist names = STRLIST_INIT;
+        uint64_t flags = 0;
 
-        if (spec_strings(seccomp, "flags", &names, err) < 0)
+        if (spec_parse_flags(seccomp, "flags", oci_seccomp_flags, OCI_SECCOMP_FLAGS, &flags, err) <
+                    0 ||
+            spec_label(seccomp, "listenerPath", &ret->listener_path, err) < 0 ||
+            spec_label(seccomp, "listenerMetadata", &ret->listener_metadata, err) < 0)
                 return -1;
-        for (size_t i = 0; i < names.count; i++) {
-                unsigned int before = *ret;
-
-                for (size_t j = 0; j < ARRAY_SIZE(flags); j++)
-                        if (strcmp(flags[j].name, names.items[i]) == 0)
-                                *ret |= flags[j].flag;
-                if (*ret == before)
-                        return error_set(err, EINVAL, "flags: \"%.50s\" is not supported",
-                                         names.items[i]);
-        }
+        if (ret->notifies && !ret->listener_path)
+                return error_set(err, EINVAL, "SCMP_ACT_NOTIFY needs \"listenerPath\"");
+        if (!ret->notifies)
+                flags &= ~(uint64_t)SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+        else /* seccomp(2): it and a listener exclude each other; there is one thread */
+                flags &= ~(uint64_t)SECCOMP_FILTER_FLAG_TSYNC;
+        ret->flags = (unsigned int)flags;
         return 0;
 }
 
@@ -287,9 +287,10 @@ static int compile(const struct json_node *seccomp, struct oci_filter *ret, stru
         size_t total = 0;
 
         if (parse_action(seccomp, "defaultAction", "defaultErrnoRet", &default_action, err) < 0 ||
-            spec_array(seccomp, "syscalls", &rules, err) < 0 ||
-            parse_flags(seccomp, &ret->flags, err) < 0 || load(err) < 0)
+            spec_array(seccomp, "syscalls", &rules, err) < 0 || load(err) < 0)
                 return -1;
+        if (default_action == SCMP_ACT_NOTIFY)
+                return error_set(err, EINVAL, "SCMP_ACT_NOTIFY cannot be the default");
         context = lib.init(default_action);
         if (!context)
                 return error_set(err, EINVAL, "libseccomp does not take the default action");
@@ -300,9 +301,9 @@ static int compile(const struct json_node *seccomp, struct oci_filter *ret, stru
         if (add_architectures(context, seccomp, err) < 0)
                 return -1;
         for (size_t i = 0; i < json_node_count(rules); i++)
-                if (add_rule(context, json_node_at(rules, i), default_action, &total, err) < 0)
+                if (add_rule(context, json_node_at(rules, i), default_action, ret, &total, err) < 0)
                         return error_prefix(err, "syscalls");
-        return export(context, ret, err);
+        return parse_listener(seccomp, ret, err) < 0 ? -1 : export(context, ret, err);
 }
 
 int oci_filter_compile(const struct json_node *seccomp, struct oci_filter *ret, struct error *err)

@@ -36,6 +36,15 @@ int spec_text(const struct json_node *object, const char *key, char **ret, struc
         return text && !*ret ? error_no_memory(err) : 0;
 }
 
+int spec_label(const struct json_node *object, const char *key, char **ret, struct error *err)
+{
+        if (spec_text(object, key, ret, err) < 0)
+                return -1;
+        if (*ret && !**ret)
+                free(TAKE_PTR(*ret));
+        return 0;
+}
+
 int spec_bool(const struct json_node *object, const char *key, bool *ret, struct error *err)
 {
         const struct json_node *node = json_node_any(object, key);
@@ -58,6 +67,26 @@ int spec_strings(const struct json_node *object, const char *key, struct strlist
                 if (!text)
                         return error_set(err, EBADMSG, "an item of \"%s\" is not a string", key);
                 if (strlist_append(ret, text) < 0)
+                        return error_no_memory(err);
+        }
+        return 0;
+}
+
+int spec_pairs(const struct json_node *object, const char *key, struct strlist *ret,
+               struct error *err)
+{
+        auto_strlist struct strlist names = STRLIST_INIT;
+        const struct json_node *members;
+
+        if (spec_object(object, key, &members, err) < 0 || json_node_keys(members, &names, err) < 0)
+                return -1;
+        for (size_t i = 0; i < names.count; i++) {
+                const char *value = NULL;
+
+                if (json_node_text(members, names.items[i], &value, err) < 0)
+                        return error_prefix(err, "%s", key);
+                if (strlist_append(ret, names.items[i]) < 0 ||
+                    strlist_append(ret, value ? value : "") < 0)
                         return error_no_memory(err);
         }
         return 0;
@@ -114,6 +143,8 @@ void oci_process_release(struct oci_process *process)
 {
         free(process->groups);
         free(process->cwd);
+        free(process->apparmor_profile);
+        free(process->selinux_label);
         strlist_release(&process->args);
         strlist_release(&process->env);
         *process = (struct oci_process){ .terminal = false };
@@ -131,10 +162,10 @@ static void release_hooks(struct oci_hooks *hooks)
 
 void oci_spec_release(struct oci_spec *spec)
 {
-        struct strlist *lists[] = { &spec->annotations, &spec->masked,    &spec->unwritable,
-                                    &spec->sysctl,      &spec->resources, &spec->ignored };
-        char *texts[] = { spec->version,    spec->rootfs, spec->hostname,
-                          spec->domainname, spec->cgroup };
+        struct strlist *lists[] = { &spec->annotations, &spec->masked, &spec->unwritable,
+                                    &spec->sysctl, &spec->ignored };
+        char *texts[] = { spec->version, spec->rootfs,       spec->hostname,   spec->domainname,
+                          spec->cgroup,  spec->time_offsets, spec->mount_label };
 
         for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
                 strlist_release(lists[i]);
@@ -147,7 +178,9 @@ void oci_spec_release(struct oci_spec *spec)
         for (size_t i = 0; i < spec->device_count; i++)
                 free(spec->devices[i].path);
         free(spec->devices);
+        free(spec->mount_maps);
         oci_process_release(&spec->process);
+        oci_resources_release(&spec->resources);
         mount_plan_release(&spec->mounts);
         if (spec->document)
                 json_node_free(spec->document);
@@ -184,26 +217,6 @@ static int parse_root(const struct json_node *root, const char *bundle, struct o
         return ret->rootfs ? 0 : error_no_memory(err);
 }
 
-static int parse_annotations(const struct json_node *root, struct oci_spec *ret, struct error *err)
-{
-        auto_strlist struct strlist keys = STRLIST_INIT;
-        const struct json_node *object;
-
-        if (spec_object(root, "annotations", &object, err) < 0 ||
-            json_node_keys(object, &keys, err) < 0)
-                return -1;
-        for (size_t i = 0; i < keys.count; i++) {
-                const char *value = NULL;
-
-                if (json_node_text(object, keys.items[i], &value, err) < 0)
-                        return error_prefix(err, "annotations");
-                if (strlist_append(&ret->annotations, keys.items[i]) < 0 ||
-                    strlist_append(&ret->annotations, value ? value : "") < 0)
-                        return error_no_memory(err);
-        }
-        return 0;
-}
-
 static int parse_members(const struct json_node *root, const char *bundle, struct oci_spec *ret,
                          struct error *err)
 {
@@ -217,7 +230,7 @@ static int parse_members(const struct json_node *root, const char *bundle, struc
                 return error_prefix(err, "process");
         if (spec_text(root, "hostname", &ret->hostname, err) < 0 ||
             spec_text(root, "domainname", &ret->domainname, err) < 0 ||
-            parse_annotations(root, ret, err) < 0)
+            spec_pairs(root, "annotations", &ret->annotations, err) < 0)
                 return -1;
         if (spec_parse_linux(root, ret, err) < 0)
                 return error_prefix(err, "linux");

@@ -1,5 +1,6 @@
 /* linux of config.json. */
 #include <errno.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -14,6 +15,7 @@ const struct oci_namespace_kind oci_namespaces[OCI_NS_COUNT] = {
         [OCI_NS_IPC] = { "ipc", "ipc", CLONE_NEWIPC },
         [OCI_NS_UTS] = { "uts", "uts", CLONE_NEWUTS },
         [OCI_NS_NETWORK] = { "network", "net", CLONE_NEWNET },
+        [OCI_NS_TIME] = { "time", "time", CLONE_NEWTIME },
 };
 
 /* ---- namespaces and ids ---- */
@@ -58,7 +60,7 @@ static int parse_namespaces(const struct json_node *linux_, struct oci_spec *ret
         return 0;
 }
 
-static int parse_map(const struct json_node *linux_, const char *key, struct id_map *ret,
+int spec_parse_map(const struct json_node *linux_, const char *key, struct id_map *ret,
                      struct error *err)
 {
         const struct json_node *array;
@@ -87,26 +89,53 @@ static int parse_map(const struct json_node *linux_, const char *key, struct id_
 static int parse_propagation(const struct json_node *linux_, struct oci_spec *ret,
                              struct error *err)
 {
-        static const struct {
-                const char *name;
-                unsigned long flags;
-        } words[] = {
-                { "private", MS_PRIVATE },         { "rprivate", MS_PRIVATE | MS_REC },
-                { "slave", MS_SLAVE },             { "rslave", MS_SLAVE | MS_REC },
-                { "shared", MS_SHARED },           { "rshared", MS_SHARED | MS_REC },
-                { "unbindable", MS_UNBINDABLE },   { "runbindable", MS_UNBINDABLE | MS_REC },
+        static const struct spec_word words[] = {
+                { "private", MS_PRIVATE },       { "rprivate", MS_PRIVATE | MS_REC },
+                { "slave", MS_SLAVE },           { "rslave", MS_SLAVE | MS_REC },
+                { "shared", MS_SHARED },         { "rshared", MS_SHARED | MS_REC },
+                { "unbindable", MS_UNBINDABLE }, { "runbindable", MS_UNBINDABLE | MS_REC },
         };
         const char *word = NULL;
+        uint64_t flags = 0;
 
         if (json_node_text(linux_, "rootfsPropagation", &word, err) < 0)
                 return -1;
-        if (!word || !*word)
+        if (word && *word &&
+            spec_parse_word(linux_, "rootfsPropagation", words, ARRAY_SIZE(words), &flags, err) < 0)
+                return -1;
+        ret->propagation = (unsigned long)flags;
+        return 0;
+}
+
+/* time_namespaces(7): lines of the clock, seconds and nanoseconds. */
+static int parse_time_offsets(const struct json_node *linux_, struct oci_spec *ret,
+                              struct error *err)
+{
+        static const char *const clocks[] = { "monotonic", "boottime" };
+        auto_strbuf struct strbuf text = STRBUF_INIT;
+        const struct json_node *offsets, *offset;
+
+        if (spec_object(linux_, "timeOffsets", &offsets, err) < 0)
+                return -1;
+        for (size_t i = 0; i < ARRAY_SIZE(clocks); i++) {
+                int64_t seconds = 0;
+                uint64_t nanoseconds = 0;
+
+                if (spec_object(offsets, clocks[i], &offset, err) < 0 ||
+                    spec_signed(offset, "secs", INT64_MIN, INT64_MAX, &seconds, err) < 0 ||
+                    spec_unsigned(offset, "nanosecs", 999999999, &nanoseconds, err) < 0)
+                        return error_prefix(err, "timeOffsets");
+                if (offset)
+                        (void)strbuf_printf(&text, "%s %" PRId64 " %" PRIu64 "\n", clocks[i],
+                                            seconds, nanoseconds);
+        }
+        if (text.failed)
+                return error_no_memory(err);
+        if (text.length == 0)
                 return 0;
-        for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-                if (strcmp(words[i].name, word) == 0)
-                        ret->propagation = words[i].flags;
-        if (!ret->propagation)
-                return error_set(err, EINVAL, "\"rootfsPropagation\": \"%.50s\"", word);
+        if (!(ret->new_namespaces & CLONE_NEWTIME))
+                return error_set(err, EINVAL, "\"timeOffsets\" need a new \"time\" namespace");
+        ret->time_offsets = strbuf_take(&text);
         return 0;
 }
 
@@ -142,24 +171,20 @@ static bool has_own(const struct oci_spec *spec, int flag)
 
 static int parse_sysctl(const struct json_node *linux_, struct oci_spec *ret, struct error *err)
 {
-        auto_strlist struct strlist keys = STRLIST_INIT;
-        const struct json_node *object;
+        auto_strlist struct strlist pairs = STRLIST_INIT;
 
-        if (spec_object(linux_, "sysctl", &object, err) < 0 ||
-            json_node_keys(object, &keys, err) < 0)
+        if (spec_pairs(linux_, "sysctl", &pairs, err) < 0)
                 return -1;
-        for (size_t i = 0; i < keys.count; i++) {
-                const char *key = keys.items[i], *value = NULL;
-                char *setting;
+        for (size_t i = 0; i + 1 < pairs.count; i += 2) {
+                const char *key = pairs.items[i];
                 int flag = sysctl_namespace(key);
+                char *setting;
 
-                if (json_node_text(object, key, &value, err) < 0)
-                        return error_prefix(err, "sysctl");
                 if (!flag || !has_own(ret, flag) || strstr(key, "..") || strchr(key, '='))
                         return error_set(err, EINVAL,
                                          "sysctl: \"%.100s\" is not the container's own%s", key,
                                          flag ? " without a namespace for it" : "");
-                if (asprintf(&setting, "%s=%s", key, value ? value : "") < 0 ||
+                if (asprintf(&setting, "%s=%s", key, pairs.items[i + 1]) < 0 ||
                     strlist_append_owned(&ret->sysctl, setting) < 0)
                         return error_no_memory(err);
         }
@@ -214,8 +239,7 @@ static int parse_devices(const struct json_node *linux_, struct oci_spec *ret, s
 
 int spec_parse_linux(const struct json_node *root, struct oci_spec *ret, struct error *err)
 {
-        static const char *const beyond[] = { "intelRdt", "timeOffsets", "personality",
-                                              "mountLabel" };
+        static const char *const beyond[] = { "intelRdt" };
         const struct json_node *object, *resources;
 
         if (spec_object(root, "linux", &object, err) < 0)
@@ -227,11 +251,14 @@ int spec_parse_linux(const struct json_node *root, struct oci_spec *ret, struct 
                     strlist_append(&ret->ignored, beyond[i]) < 0)
                         return error_no_memory(err);
         if (parse_namespaces(object, ret, err) < 0 ||
-            parse_map(object, "uidMappings", &ret->uids, err) < 0 ||
-            parse_map(object, "gidMappings", &ret->gids, err) < 0 ||
+            spec_parse_map(object, "uidMappings", &ret->uids, err) < 0 ||
+            spec_parse_map(object, "gidMappings", &ret->gids, err) < 0 ||
             spec_strings(object, "maskedPaths", &ret->masked, err) < 0 ||
             spec_strings(object, "readonlyPaths", &ret->unwritable, err) < 0 ||
-            parse_propagation(object, ret, err) < 0 || parse_sysctl(object, ret, err) < 0 ||
+            parse_propagation(object, ret, err) < 0 || parse_time_offsets(object, ret, err) < 0 ||
+            spec_parse_personality(object, ret, err) < 0 ||
+            spec_label(object, "mountLabel", &ret->mount_label, err) < 0 ||
+            parse_sysctl(object, ret, err) < 0 ||
             parse_devices(object, ret, err) < 0 ||
             spec_text(object, "cgroupsPath", &ret->cgroup, err) < 0 ||
             spec_object(object, "seccomp", &ret->seccomp, err) < 0 ||
@@ -241,5 +268,7 @@ int spec_parse_linux(const struct json_node *root, struct oci_spec *ret, struct 
                 return error_set(err, EINVAL, "\"hostname\" needs a \"uts\" namespace");
         if ((ret->uids.count == 0) != (ret->gids.count == 0))
                 return error_set(err, EINVAL, "uidMappings and gidMappings need each other");
-        return spec_parse_resources(resources, ret, err) < 0 ? error_prefix(err, "resources") : 0;
+        return spec_parse_resources(resources, &ret->resources, &ret->ignored, err) < 0
+                       ? error_prefix(err, "resources")
+                       : 0;
 }

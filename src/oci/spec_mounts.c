@@ -8,8 +8,26 @@
 
 /* ---- mounts ---- */
 
-/* The options as a plan takes them; *is_bind when they, or the type, ask for a bind. */
-static int join_options(const struct json_node *object, bool *is_bind, struct strbuf *text,
+/* What the options say besides those of a plan. */
+struct kind {
+        bool bind;   /* so does the type */
+        bool mapped; /* files have other owners in it */
+        bool mapped_below;
+};
+
+static bool take_map_option(const char *option, struct kind *kind)
+{
+        bool below = strcmp(option, "ridmap") == 0;
+
+        if (!below && strcmp(option, "idmap") != 0)
+                return false;
+        kind->mapped = true;
+        kind->mapped_below = below;
+        return true;
+}
+
+/* The options as a plan takes them. */
+static int join_options(const struct json_node *object, struct kind *kind, struct strbuf *text,
                         struct error *err)
 {
         auto_strlist struct strlist options = STRLIST_INIT;
@@ -22,15 +40,17 @@ static int join_options(const struct json_node *object, bool *is_bind, struct st
 
                 if (strchr(option, ',') || !*option)
                         return error_set(err, EINVAL, "option \"%.100s\"", option);
+                if (take_map_option(option, kind))
+                        continue;
                 says_bind |= strcmp(option, "bind") == 0 || strcmp(option, "rbind") == 0;
                 (void)strbuf_append_fstab(text, option);
                 (void)strbuf_append_char(text, ',');
         }
-        *is_bind |= says_bind;
-        if (*is_bind && !says_bind)
+        kind->bind |= says_bind;
+        if (kind->bind && !says_bind)
                 (void)strbuf_append(text, "bind,");
         /* Mounts of a new file system need a directory; what a bind needs, its source says. */
-        (void)strbuf_append(text, *is_bind ? "x-create=auto" : "x-create=dir");
+        (void)strbuf_append(text, kind->bind ? "x-create=auto" : "x-create=dir");
         return text->failed ? error_no_memory(err) : 0;
 }
 
@@ -51,12 +71,42 @@ static int name_origin(struct mount_entry *entry, struct error *err)
         return entry->origin ? 0 : error_no_memory(err);
 }
 
+/*
+ * Maps without the option ask for it, too (config.md, "mounts"); the option without maps
+ * means the container's.
+ */
+static int add_map(const struct json_node *object, const struct kind *kind, struct oci_spec *ret,
+                   struct error *err)
+{
+        struct oci_mount_map map = {
+                .entry = ret->mounts.count - 1,
+                .recursive = kind->mapped_below,
+        };
+        struct oci_mount_map *more;
+
+        if (spec_parse_map(object, "uidMappings", &map.uids, err) < 0 ||
+            spec_parse_map(object, "gidMappings", &map.gids, err) < 0)
+                return -1;
+        if ((map.uids.count == 0) != (map.gids.count == 0))
+                return error_set(err, EINVAL, "uidMappings and gidMappings need each other");
+        if (!kind->mapped && map.uids.count == 0)
+                return 0;
+        if (!kind->bind)
+                return error_set(err, EINVAL, "\"idmap\" is for binds only");
+        more = reallocarray(ret->mount_maps, ret->mount_map_count + 1, sizeof(*more));
+        if (!more)
+                return error_no_memory(err);
+        ret->mount_maps = more;
+        more[ret->mount_map_count++] = map;
+        return 0;
+}
+
 static int parse_mount(const struct json_node *object, const char *bundle, struct oci_spec *ret,
                        struct error *err)
 {
         auto_strbuf struct strbuf source = STRBUF_INIT, target = STRBUF_INIT, options = STRBUF_INIT;
         const char *source_text = NULL, *target_text = NULL, *type = NULL;
-        bool is_bind;
+        struct kind kind = { .bind = false };
 
         if (json_node_text(object, "destination", &target_text, err) < 0 ||
             json_node_text(object, "source", &source_text, err) < 0 ||
@@ -64,21 +114,23 @@ static int parse_mount(const struct json_node *object, const char *bundle, struc
                 return -1;
         if (!target_text || !*target_text)
                 return error_set(err, EINVAL, "\"destination\" is missing");
-        is_bind = type && strcmp(type, "bind") == 0;
-        if (join_options(object, &is_bind, &options, err) < 0 ||
+        kind.bind = type && strcmp(type, "bind") == 0;
+        if (join_options(object, &kind, &options, err) < 0 ||
             add_path(target_text, "", &target, err) < 0)
                 return error_prefix(err, "%s", target_text);
-        if (is_bind && (!source_text || !*source_text))
+        if (kind.bind && (!source_text || !*source_text))
                 return error_set(err, EINVAL, "%s: \"source\" is missing", target_text);
-        if (!is_bind && (!type || !*type))
+        if (!kind.bind && (!type || !*type))
                 return error_set(err, EINVAL, "%s: \"type\" is missing", target_text);
-        if (is_bind ? add_path(source_text, bundle, &source, err) < 0
+        if (kind.bind ? add_path(source_text, bundle, &source, err) < 0
                     : strbuf_append_fstab(&source, source_text && *source_text ? source_text
                                                                                : "none") < 0)
                 return error_no_memory(err);
         if (mount_plan_add_line(&ret->mounts, err, "%s %s %s %s 0 0", strbuf_text(&source),
-                                strbuf_text(&target), is_bind ? "none" : type,
+                                strbuf_text(&target), kind.bind ? "none" : type,
                                 strbuf_text(&options)) < 0)
+                return error_prefix(err, "%s", target_text);
+        if (add_map(object, &kind, ret, err) < 0)
                 return error_prefix(err, "%s", target_text);
         return name_origin(&ret->mounts.entries[ret->mounts.count - 1], err);
 }

@@ -172,7 +172,10 @@ int spec_parse_process(const struct json_node *object, struct oci_process *ret, 
             spec_text(object, "cwd", &ret->cwd, err) < 0 ||
             spec_bool(object, "noNewPrivileges", &ret->no_new_privileges, err) < 0 ||
             parse_capabilities(object, &ret->capabilities, err) < 0 ||
-            parse_rlimits(object, ret, err) < 0 || parse_oom_score(object, ret, err) < 0)
+            parse_rlimits(object, ret, err) < 0 || parse_oom_score(object, ret, err) < 0 ||
+            spec_label(object, "apparmorProfile", &ret->apparmor_profile, err) < 0 ||
+            spec_label(object, "selinuxLabel", &ret->selinux_label, err) < 0 ||
+            spec_parse_schedule(object, ret, err) < 0)
                 return -1;
         if (ret->args.count == 0)
                 return error_set(err, EINVAL, "\"args\" is missing");

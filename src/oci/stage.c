@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -50,20 +51,21 @@ static void print_map(const struct id_map *map, struct strbuf *text)
                                     map->ranges[i].outside, map->ranges[i].count);
 }
 
-static int write_maps(const struct oci_spec *spec, pid_t pid, struct error *err)
+int write_id_maps(const struct id_map *uids, const struct id_map *gids, pid_t pid,
+                  struct error *err)
 {
-        auto_strbuf struct strbuf uids = STRBUF_INIT, gids = STRBUF_INIT;
+        auto_strbuf struct strbuf uid_text = STRBUF_INIT, gid_text = STRBUF_INIT;
         char path[64];
 
-        print_map(&spec->uids, &uids);
-        print_map(&spec->gids, &gids);
-        if (uids.failed || gids.failed)
+        print_map(uids, &uid_text);
+        print_map(gids, &gid_text);
+        if (uid_text.failed || gid_text.failed)
                 return error_no_memory(err);
         (void)snprintf(path, sizeof(path), "/proc/%d/gid_map", pid);
-        if (io_write_file(-1, path, strbuf_text(&gids), err) < 0)
+        if (io_write_file(-1, path, strbuf_text(&gid_text), err) < 0)
                 return -1;
         (void)snprintf(path, sizeof(path), "/proc/%d/uid_map", pid);
-        return io_write_file(-1, path, strbuf_text(&uids), err);
+        return io_write_file(-1, path, strbuf_text(&uid_text), err);
 }
 
 /* Root writes maps himself, from outside: a child waits there until the namespace is made. */
@@ -82,7 +84,7 @@ static int enter_user_as_root(const struct oci_spec *spec, struct error *err)
 
                 (void)close(fd);
                 if (message_receive(sockets[1], MESSAGE_GO, NULL, &failure) < 0 ||
-                    write_maps(spec, parent, &failure) < 0)
+                    write_id_maps(&spec->uids, &spec->gids, parent, &failure) < 0)
                         message_fail(sockets[1], &failure);
                 _exit(message_send(sockets[1], MESSAGE_READY, 0, &failure) < 0);
         }
@@ -128,6 +130,26 @@ static int enter_user(const struct creation *creation, struct error *err)
 
 /* ---- all of them ---- */
 
+/* time_namespaces(7): it is for children, and its clocks can be set until it has one. */
+static int enter_time(const struct creation *creation, struct error *err)
+{
+        const struct oci_spec *spec = &creation->spec;
+
+        if (unshare(CLONE_NEWTIME) < 0)
+                return error_errno(err, "cannot create a time namespace");
+        if (!spec->time_offsets)
+                return 0;
+        /*
+         * A change of user has given the files in /proc/self to root of the machine; they are
+         * this process's own again, and nobody else is in its user namespace yet.
+         */
+        if (spec->new_namespaces & CLONE_NEWUSER)
+                (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+        return io_write_file(-1, "/proc/self/timens_offsets", spec->time_offsets, err) < 0
+                       ? error_prefix(err, "timeOffsets")
+                       : 0;
+}
+
 static int enter_namespaces(const struct creation *creation, struct error *err)
 {
         const struct oci_spec *spec = &creation->spec;
@@ -141,6 +163,8 @@ static int enter_namespaces(const struct creation *creation, struct error *err)
         if (enter_user(creation, err) < 0 || join_all(spec, true, &joined, err) < 0 ||
             runtime_enter_namespaces(spec->new_namespaces, creation->user_namespace, err) < 0)
                 return -1;
+        if (spec->new_namespaces & CLONE_NEWTIME && enter_time(creation, err) < 0)
+                return -1;
         if (spec->new_namespaces & CLONE_NEWPID && unshare(CLONE_NEWPID) < 0)
                 return error_errno(err, "cannot create a PID namespace");
         return 0;
@@ -152,7 +176,7 @@ _Noreturn void stage_run(struct creation *creation)
         pid_t child;
 
         if (process_set_oom_score(&creation->spec.process, creation->report, &err) < 0 ||
-            enter_namespaces(creation, &err) < 0)
+            idmap_prepare(&creation->spec, &err) < 0 || enter_namespaces(creation, &err) < 0)
                 message_fail(creation->channel, &err);
         child = fork();
         if (child == 0)

@@ -12,6 +12,8 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "oci/cgroup.h"
+#include "oci/spec.h"
 #include "util/io.h"
 #include "util/json_writer.h"
 #include "util/path.h"
@@ -26,17 +28,19 @@ const char *const oci_status_names[] = {
         [OCI_CREATING] = "creating",
         [OCI_CREATED] = "created",
         [OCI_RUNNING] = "running",
+        [OCI_PAUSED] = "paused",
         [OCI_STOPPED] = "stopped",
 };
 
 void oci_state_release(struct oci_state *state)
 {
-        char *texts[] = { state->id,    state->bundle,  state->rootfs, state->version,
-                          state->owner, state->created, state->cgroup };
+        char *texts[] = { state->id,      state->bundle, state->rootfs,
+                          state->version, state->owner,  state->created };
 
         for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
                 free(texts[i]);
         strlist_release(&state->annotations);
+        strlist_release(&state->cgroups);
         if (state->dir_fd >= 0)
                 (void)close(state->dir_fd);
         if (state->lock_fd >= 0)
@@ -111,8 +115,9 @@ enum oci_status oci_state_status(struct oci_state *state)
         else if (is_locked(state->lock_fd, STATE_LOCK_CREATOR))
                 state->status = OCI_CREATING;
         else
-                state->status = is_locked(state->lock_fd, STATE_LOCK_WAITING) ? OCI_CREATED
-                                                                              : OCI_RUNNING;
+                state->status = cgroups_frozen(&state->cgroups)                   ? OCI_PAUSED
+                                : is_locked(state->lock_fd, STATE_LOCK_WAITING) ? OCI_CREATED
+                                                                                  : OCI_RUNNING;
         return state->status;
 }
 
@@ -140,11 +145,12 @@ static int boot_id(struct strbuf *text, struct error *err)
         return 0;
 }
 
-static void write_annotations(struct json_writer *writer, const struct strlist *annotations)
+/* A list of names and values in turn. */
+static void write_pairs(struct json_writer *writer, const char *key, const struct strlist *pairs)
 {
-        json_write_object(writer, "annotations");
-        for (size_t i = 0; i + 1 < annotations->count; i += 2)
-                json_write_text(writer, annotations->items[i], annotations->items[i + 1]);
+        json_write_object(writer, key);
+        for (size_t i = 0; i + 1 < pairs->count; i += 2)
+                json_write_text(writer, pairs->items[i], pairs->items[i + 1]);
         json_write_end(writer);
 }
 
@@ -165,7 +171,7 @@ int oci_state_print(const struct oci_state *state, bool all, struct strbuf *text
                 json_write_text(&writer, "owner", state->owner);
         }
         if (state->annotations.count > 0)
-                write_annotations(&writer, &state->annotations);
+                write_pairs(&writer, "annotations", &state->annotations);
         json_write_end(&writer);
         return text->failed ? error_no_memory(err) : 0;
 }
@@ -186,11 +192,12 @@ int state_write(const struct oci_state *state, struct error *err)
         json_write_text(&writer, "rootfs", state->rootfs);
         json_write_text(&writer, "created", state->created);
         json_write_text(&writer, "owner", state->owner);
-        json_write_text(&writer, "cgroup", state->cgroup);
         json_write_text(&writer, "boot", strbuf_text(&boot));
         json_write_number(&writer, "pid", state->pid);
         json_write_text(&writer, "start", start);
-        write_annotations(&writer, &state->annotations);
+        write_pairs(&writer, "annotations", &state->annotations);
+        write_pairs(&writer, "cgroups", &state->cgroups);
+        json_write_bool(&writer, "ownKeyring", state->own_keyring);
         json_write_end(&writer);
         if (text.failed)
                 return error_no_memory(err);
@@ -201,36 +208,6 @@ int state_write(const struct oci_state *state, struct error *err)
         return temp_file_publish(&temp, STATE_FILE, true, err);
 }
 
-static int copy_text(const struct json_node *root, const char *key, char **ret, struct error *err)
-{
-        const char *text = NULL;
-
-        if (json_node_text(root, key, &text, err) < 0)
-                return -1;
-        *ret = text ? strdup(text) : NULL;
-        return text && !*ret ? error_no_memory(err) : 0;
-}
-
-static int parse_annotations(const struct json_node *root, struct strlist *ret, struct error *err)
-{
-        auto_strlist struct strlist keys = STRLIST_INIT;
-        const struct json_node *object;
-
-        if (json_node_member(root, "annotations", JSON_NODE_OBJECT, &object, err) < 0 ||
-            json_node_keys(object, &keys, err) < 0)
-                return -1;
-        for (size_t i = 0; i < keys.count; i++) {
-                const char *value = NULL;
-
-                if (json_node_text(object, keys.items[i], &value, err) < 0)
-                        return -1;
-                if (strlist_append(ret, keys.items[i]) < 0 ||
-                    strlist_append(ret, value ? value : "") < 0)
-                        return error_no_memory(err);
-        }
-        return 0;
-}
-
 static int parse(const char *text, size_t length, struct oci_state *ret, struct error *err)
 {
         auto_json_node struct json_node *root = json_node_parse(text, length, err);
@@ -239,15 +216,16 @@ static int parse(const char *text, size_t length, struct oci_state *ret, struct 
         int64_t pid;
 
         if (!root || boot_id(&boot, err) < 0 ||
-            copy_text(root, "ociVersion", &ret->version, err) < 0 ||
-            copy_text(root, "bundle", &ret->bundle, err) < 0 ||
-            copy_text(root, "rootfs", &ret->rootfs, err) < 0 ||
-            copy_text(root, "created", &ret->created, err) < 0 ||
-            copy_text(root, "owner", &ret->owner, err) < 0 ||
-            copy_text(root, "cgroup", &ret->cgroup, err) < 0 ||
+            spec_text(root, "ociVersion", &ret->version, err) < 0 ||
+            spec_text(root, "bundle", &ret->bundle, err) < 0 ||
+            spec_text(root, "rootfs", &ret->rootfs, err) < 0 ||
+            spec_text(root, "created", &ret->created, err) < 0 ||
+            spec_text(root, "owner", &ret->owner, err) < 0 ||
             json_node_text(root, "boot", &boot_then, err) < 0 ||
             json_node_text(root, "start", &start, err) < 0 ||
-            parse_annotations(root, &ret->annotations, err) < 0)
+            spec_pairs(root, "annotations", &ret->annotations, err) < 0 ||
+            spec_pairs(root, "cgroups", &ret->cgroups, err) < 0 ||
+            spec_bool(root, "ownKeyring", &ret->own_keyring, err) < 0)
                 return -1;
         /* A process id of before a reboot is nobody's. */
         if (boot_then && start && strcmp(boot_then, strbuf_text(&boot)) == 0 &&

@@ -33,5 +33,9 @@ int state_remove(int root_fd, const char *id, struct error *err);
 /* When a process started, in clock ticks after boot; 0 when it has ended. */
 uint64_t state_process_start(pid_t pid);
 
+/* Append the ids of the processes that are in its mount namespace. Returns 0, or -1 with *err. */
+int state_find_processes(const struct oci_state *state, pid_t **ret, size_t *ret_count,
+                         struct error *err);
+
 /* Send its first process a signal, and no other one. Returns 0, or -1 with *err (ESRCH). */
 int state_signal(const struct oci_state *state, int sig, struct error *err);

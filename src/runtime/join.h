@@ -53,7 +53,7 @@ int join_target_enter(const struct join_target *target, int namespaces, bool roo
  */
 int join_target_setns(const struct join_target *target, int namespaces, struct error *err);
 
-/* The namespaces of a container. */
+/* The namespaces of a container; one of oci/ may have CLONE_NEWTIME besides. */
 #define JOIN_ALL                                                                                   \
         (CLONE_NEWUSER | CLONE_NEWCGROUP | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |             \
          CLONE_NEWNET | CLONE_NEWPID)

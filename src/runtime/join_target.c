@@ -31,6 +31,7 @@ static const struct {
         { CLONE_NEWIPC, "ns/ipc", "/proc/self/ns/ipc" },
         { CLONE_NEWUTS, "ns/uts", "/proc/self/ns/uts" },
         { CLONE_NEWNET, "ns/net", "/proc/self/ns/net" },
+        { CLONE_NEWTIME, "ns/time", "/proc/self/ns/time" },
 };
 
 void join_target_release(struct join_target *target)

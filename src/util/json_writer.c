@@ -58,6 +58,8 @@ static void append_string(struct strbuf *text, const char *value)
 
 static void new_line(struct json_writer *writer)
 {
+        if (writer->compact)
+                return;
         (void)strbuf_printf(writer->text, "\n%*s", (int)writer->depth * 2, "");
 }
 
@@ -72,7 +74,7 @@ static void begin_value(struct json_writer *writer, const char *key)
         new_line(writer);
         if (key) {
                 append_string(writer->text, key);
-                (void)strbuf_append(writer->text, ": ");
+                (void)strbuf_append(writer->text, writer->compact ? ":" : ": ");
         }
 }
 

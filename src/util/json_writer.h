@@ -1,5 +1,5 @@
 /*
- * JSON text (RFC 8259) for what "--json" prints, indented for people. Reading
+ * JSON text (RFC 8259) for what "--json" prints, indented for people or in one line. Reading
  * documents is util/json.h.
  *
  * A member of an object has a key, an item of an array has none (NULL). Text that
@@ -24,6 +24,7 @@
 
 struct json_writer {
         struct strbuf *text; /* borrowed; appended to */
+        bool compact;         /* one line */
         unsigned int depth;
         bool in_array[JSON_WRITER_DEPTH]; /* of each open value */
         bool has_items;                   /* the innermost open value is not empty */

@@ -95,25 +95,46 @@ static void test_mounts(void **state)
         assert_true(entries[2].recursive);
 }
 
+static void check_settings(const struct strlist *settings, const char *const *expected,
+                           size_t count)
+{
+        for (size_t i = 0; i < count && i < settings->count; i++)
+                assert_string_equal(settings->items[i], expected[i]);
+        assert_int_equal(settings->count, count);
+}
+
 static void test_resources(void **state)
 {
-        static const char *const expected[] = {
-                "memory.max=2000", "memory.swap.max=1000", "cpu.weight=1",
-                "cpu.max=50 100",  "cpuset.cpus=0-1",      "pids.max=max",
+        static const char *const unified[] = {
+                "memory.max=2000", "pids.max=max",   "memory.swap.max=1000",
+                "cpu.weight=1",    "cpu.max=50 100", "cpuset.cpus=0-1",
+                "io.weight=10000", "hugetlb.2MB.max=4096",
+        };
+        static const char *const legacy[] = {
+                "memory.limit_in_bytes=2000",
+                "pids.max=max",
+                "memory.memsw.limit_in_bytes=3000",
+                "cpu.shares=2",
+                "cpu.cfs_period_us=100",
+                "cpu.cfs_quota_us=50",
+                "cpuset.cpus=0-1",
+                "blkio.weight=1000",
+                "hugetlb.2MB.limit_in_bytes=4096",
         };
         auto_oci_spec struct oci_spec spec = { .document = NULL };
 
         (void)state;
         parse(SPEC("", "",
-                   "\"resources\":{\"memory\":{\"limit\":2000,\"swap\":3000},"
-                   "\"cpu\":{\"shares\":2,\"quota\":50,\"period\":100,\"cpus\":\"0-1\"},"
-                   "\"pids\":{\"limit\":-1},\"hugepageLimits\":[{}],\"blockIO\":null},"),
+                   "\"resources\":{\"memory\":{\"limit\":2000,\"swap\":3000,"
+                   "\"reservation\":0},\"cpu\":{\"shares\":2,\"quota\":50,\"period\":100,"
+                   "\"cpus\":\"0-1\"},\"pids\":{\"limit\":-1},\"rdma\":{\"a\":{}},"
+                   "\"hugepageLimits\":[{\"pageSize\":\"2MB\",\"limit\":4096}],"
+                   "\"blockIO\":{\"weight\":1000}},"),
               &spec);
-        assert_int_equal(spec.resources.count, ARRAY_SIZE(expected));
-        for (size_t i = 0; i < ARRAY_SIZE(expected); i++)
-                assert_string_equal(spec.resources.items[i], expected[i]);
+        check_settings(&spec.resources.unified, unified, ARRAY_SIZE(unified));
+        check_settings(&spec.resources.legacy, legacy, ARRAY_SIZE(legacy));
         assert_int_equal(spec.ignored.count, 1);
-        assert_string_equal(spec.ignored.items[0], "hugepageLimits");
+        assert_string_equal(spec.ignored.items[0], "rdma");
 }
 
 static void test_mistakes(void **state)
