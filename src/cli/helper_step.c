@@ -15,7 +15,7 @@
 
 static struct {
         struct step_arguments step;
-        const char *rule, *tasks, *clean;
+        const char *rule, *tasks, *node, *nodes, *clean;
         bool named;
         struct strlist mounts, env;
 } values;
@@ -36,6 +36,11 @@ static const struct option options[] = {
         { 0, "save", "PATH", "Export the container at the end", OPTION_TEXT, &values.step.save },
         { 0, "directory", "DIR", "Working directory inside", OPTION_TEXT, &values.step.directory },
         { 0, "tasks", "N", "Tasks on this node", OPTION_TEXT, &values.tasks },
+        { 0, "step", "JOB.STEP", "Which step it is", OPTION_TEXT, &values.step.step },
+        { 0, "node", "I", "Which of the step's nodes this is", OPTION_TEXT, &values.node },
+        { 0, "nodes", "N", "How many nodes the step has", OPTION_TEXT, &values.nodes },
+        { 0, "ports", "A-B", "Pass images on to the other nodes at one of these", OPTION_TEXT,
+          &values.step.ports },
         { 0, "mount", "FSTAB", "As of \"enroot start\"", OPTION_LIST, &values.mounts },
         { 0, "env", "NAME", "A variable that the image does not override", OPTION_LIST,
           &values.env },
@@ -63,6 +68,11 @@ static int parse_rule(const char *word, enum step_name_rule *ret, struct error *
                 return 0;
         }
         return error_set(err, EINVAL, "--rule %s: auto, create, exec or no_exec", word);
+}
+
+static unsigned int parse_number(const char *word, unsigned int missing)
+{
+        return word ? (unsigned int)strtoul(word, NULL, 10) : missing;
 }
 
 static int clean(char **environment, struct report *report, struct error *err)
@@ -96,7 +106,9 @@ static int run(char **words, char **environment, struct report *report, struct e
         if (!values.step.name || parse_rule(values.rule, &values.step.rule, err) < 0)
                 return values.step.name ? -1 : error_set(err, EINVAL, "--name is missing");
         values.step.job_scope = values.named;
-        values.step.tasks = values.tasks ? (unsigned int)strtoul(values.tasks, NULL, 10) : 1;
+        values.step.tasks = parse_number(values.tasks, 1);
+        values.step.node = parse_number(values.node, 0);
+        values.step.node_count = parse_number(values.nodes, 1);
         values.step.mounts = &values.mounts;
         values.step.env = &values.env;
         control = take_control(err);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "config/config.h"
@@ -236,6 +237,10 @@ struct run_arguments {
         const char *image; /* a URI, Docker's short form of one, or the path of an image file */
         const char *arch;  /* NULL: this machine's */
         enum run_pull pull;
+
+        /* Called by an import as soon as it knows which image it will be; may be NULL. */
+        void (*resolved)(void *context, const char *digest);
+        void *resolved_context;
 };
 
 /*
@@ -247,6 +252,10 @@ int command_run_find(const struct command_context *context, const struct run_arg
 
 /* Import the image into the cache. Uses threads, which a start must not: for a child process. */
 int command_run_import(const struct command_context *context, const struct run_arguments *arguments,
+                       struct error *err);
+
+/* The file of the image with that digest, which is in the cache. malloc'd, or NULL with *err. */
+char *command_run_path(const struct command_context *context, const char *digest,
                        struct error *err);
 
 /* ---- the program of a bundle ---- */
@@ -361,6 +370,9 @@ struct step_arguments {
         const char *save;      /* export to this path at the end; NULL: do not */
         const char *directory; /* working directory inside; NULL: the image's */
         unsigned int tasks;    /* on this node */
+        const char *step;      /* "JOB.STEP" */
+        uint32_t node, node_count; /* which of the step's nodes this is */
+        const char *ports;     /* "FIRST-LAST", to pass the image on at; NULL: do not */
         const struct strlist *mounts; /* as --mount words */
         const struct strlist *env;    /* names of variables that the image does not override */
 };
@@ -368,7 +380,7 @@ struct step_arguments {
 /*
  * Make the container of a step and keep it until the step has ended: talk to the plugin
  * over the socket control (step/step.h), which becomes this function's. environment is the
- * job's. Returns 0 at the end, or -1 with *err when it could not even begin.
+ * job's. With ports, the first message there is the step's secret. Returns 0 at the end, or -1 with *err when it could not even begin.
  */
 int command_step(const struct step_arguments *arguments, int control, char *const *environment,
                  struct error *err);

@@ -174,6 +174,17 @@ static int is_made(struct store *store, const char *digest, struct error *err)
         return fd >= 0 ? 1 : err->code == ENOENT ? 0 : -1;
 }
 
+char *command_run_path(const struct command_context *context, const char *digest,
+                       struct error *err)
+{
+        auto_store struct store *store = store_open(context->config->cache_path, err);
+        int made = store ? is_made(store, digest, err) : -1;
+
+        if (made == 0)
+                error_set(err, ENOENT, "something removed %s from the cache: run it again", digest);
+        return made > 0 ? path_of(store, digest, err) : NULL;
+}
+
 /* Make the image in the cache, unless it is there, or somebody else makes it meanwhile. */
 static int make(const struct command_context *context, struct remote_image *image,
                 struct store *store, struct error *err)
@@ -220,6 +231,8 @@ int command_run_import(const struct command_context *context, const struct run_a
                                  "%s has no digest to keep it by: import it to a file, and start "
                                  "that",
                                  arguments->image);
+        if (arguments->resolved)
+                arguments->resolved(arguments->resolved_context, digest);
         if (make(context, &image, store, err) < 0 ||
             store_set_image(store, reference, digest, err) < 0)
                 return -1;

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -109,10 +110,13 @@ static void worker_has_made(struct holder *holder, int status)
         char reason[STEP_TEXT_SIZE];
         bool file = step_image_is_file(holder->arguments);
 
+        holder_hear_worker(holder);
+        (void)close(TAKE_FD(holder->tell_fd));
         holder->worker = 0;
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
                 holder->state = STATE_MADE;
-                if (!file)
+                /* Of many nodes, the one that has imported says so. */
+                if (!file && !holder->received)
                         holder_tell(holder, "imported docker image: %s", image);
                 return;
         }
@@ -122,6 +126,8 @@ static void worker_has_made(struct holder *holder, int status)
                        image);
         holder_fail(holder, reason, true);
         holder_tell_signal(holder, status);
+        if (!holder->has_image)
+                holder_tell_transfer(holder, STEP_FAILED, "");
 }
 
 static void worker_has_started(struct holder *holder, int status)
@@ -159,6 +165,8 @@ static void reap(struct holder *holder)
         while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
                 if (pid == holder->reaper)
                         holder->reaper = 0;
+                if (pid == holder->transfer)
+                        holder->transfer = 0;
                 if (pid != holder->worker)
                         continue;
                 if (holder->work == STEP_WORK_MAKE)
@@ -170,18 +178,24 @@ static void reap(struct holder *holder)
 
 /* ---- the loop ---- */
 
-/* Take a message. Returns 1 to go on; 0 at the end, with a socket for answers or -1. */
-static int listen_to_plugin(struct holder *holder, int *ret_answers, struct error *err)
+/*
+ * Take a message. Returns 1 to go on; 0 at the end, with a socket for answers or -1, and whether
+ * other nodes are not to be waited for.
+ */
+static int listen_to_plugin(struct holder *holder, int *ret_answers, bool *ret_at_once,
+                            struct error *err)
 {
         auto_step_message struct step_message message = STEP_MESSAGE_INIT;
 
         *ret_answers = -1;
+        *ret_at_once = true;
         if (step_receive(holder->control_fd, &message, err) <= 0)
                 return 0;
         if (message.kind == STEP_TASK && add_task(holder, &message, err) < 0)
                 holder_fail(holder, err->message, false);
         if (message.kind != STEP_END)
                 return 1;
+        *ret_at_once = strcmp(message.text, STEP_END_NOW) == 0;
         if (message.fd_count > 0) {
                 *ret_answers = message.fds[0];
                 message.fds[0] = -1;
@@ -208,12 +222,20 @@ int command_step(const struct step_arguments *arguments, int control, char *cons
         auto_cleanup(holder_release) struct holder holder =
                 HOLDER_INIT(arguments, environment, control);
         auto_close int answers = -1;
-        bool early = arguments->image && !step_image_is_file(arguments);
+        bool early = arguments->image && !step_image_is_file(arguments), at_once = true;
 
         if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
                 return error_errno(err, "prctl");
         holder.signal_fd = watch_signals(err);
         if (holder.signal_fd < 0)
+                return -1;
+        holder.report = mmap(NULL, sizeof(*holder.report), PROT_READ | PROT_WRITE,
+                             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (holder.report == MAP_FAILED) {
+                holder.report = NULL;
+                return error_errno(err, "mmap");
+        }
+        if (arguments->ports && holder_take_secret(&holder, err) < 0)
                 return -1;
         holder.reaper = step_reap_begin(arguments, environment);
         /* An import needs no task; a relative path is one of the first task's directory. */
@@ -223,17 +245,24 @@ int command_step(const struct step_arguments *arguments, int control, char *cons
                 struct pollfd fds[] = {
                         { .fd = holder.control_fd, .events = POLLIN },
                         { .fd = holder.signal_fd, .events = POLLIN },
+                        { .fd = holder.transfer_fd, .events = POLLIN },
+                        { .fd = holder.tell_fd, .events = POLLIN },
                 };
 
-                if (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno != EINTR)
+                if (poll(fds, ARRAY_SIZE(fds), holder_tell_progress(&holder)) < 0 &&
+                    errno != EINTR)
                         return error_errno(err, "poll");
+                if (fds[3].revents)
+                        holder_hear_worker(&holder);
+                if (fds[2].revents && holder_hear_transfer(&holder, err) < 0)
+                        holder_fail(&holder, err->message, false);
                 if (fds[1].revents)
                         reap(&holder);
-                if (fds[0].revents && listen_to_plugin(&holder, &answers, err) == 0)
+                if (fds[0].revents && listen_to_plugin(&holder, &answers, &at_once, err) == 0)
                         break;
                 advance(&holder);
         }
-        holder_end(&holder, answers);
+        holder_end(&holder, answers, at_once);
         if (answers >= 0)
                 (void)close(TAKE_FD(answers));
         /* Nobody waits for what it removes. */

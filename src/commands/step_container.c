@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,6 +25,11 @@ static struct step_job job_of(const struct holder *holder)
                 .target = holder->target,
                 .log_fd = holder->log_fd,
                 .result_fd = holder->result_fd,
+                .tell_fd = -1,
+                .digest = holder->digest,
+                .has_image = holder->has_image,
+                .shared = holder->transfers,
+                .report = holder->report,
         };
 }
 
@@ -37,7 +43,9 @@ static int new_memory(int *fd, const char *name, struct error *err)
 
 int holder_begin_work(struct holder *holder, enum step_work work, struct error *err)
 {
+        auto_close int tell_fd = -1;
         struct step_job job;
+        int sockets[2];
         pid_t worker;
 
         if (new_memory(&holder->log_fd, "enroot-log", err) < 0 ||
@@ -46,6 +54,12 @@ int holder_begin_work(struct holder *holder, enum step_work work, struct error *
         job = job_of(holder);
         if (work == STEP_WORK_START)
                 job.environment = holder->task_environment.items;
+        if (work == STEP_WORK_MAKE) {
+                if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
+                        return error_errno(err, "socketpair");
+                holder->tell_fd = sockets[0];
+                job.tell_fd = tell_fd = sockets[1];
+        }
         worker = step_work_begin(work, &job, err);
         if (worker < 0)
                 return -1;
@@ -140,15 +154,26 @@ int holder_begin(struct holder *holder, struct error *err)
                 return -1;
         holder->state = STATE_MADE;
         if (exists > 0)
-                return 0;
+                return holder->transfers ? holder_begin_transfer(holder, RELAY_ABSENT, err) : 0;
         if (step_image_is_file(arguments) && !step_needs_container(arguments))
                 return 0;
-        if (!step_image_is_file(arguments) && arguments->announce)
+        holder->state = STATE_MAKING;
+        if (holder->transfers && arguments->node > 0)
+                return holder_begin_transfer(holder, RELAY_RECEIVE, err);
+        if (holder->transfers && holder_begin_transfer(holder, RELAY_FIRST, err) < 0)
+                return -1;
+        return holder_begin_make(holder, err);
+}
+
+int holder_begin_make(struct holder *holder, struct error *err)
+{
+        const struct step_arguments *arguments = holder->arguments;
+
+        if (!step_image_is_file(arguments) && !holder->received && arguments->announce)
                 holder_tell(holder, "importing docker image: %s", arguments->image);
         if (holder_begin_work(holder, STEP_WORK_MAKE, err) < 0)
                 return -1;
         holder->made = arguments->temporary && step_needs_container(arguments);
-        holder->state = STATE_MAKING;
         return 0;
 }
 

@@ -98,7 +98,8 @@ static unsigned int kill_children(const struct holder *holder)
         for (char *word; (word = strsep(&rest, " \n")) != NULL;) {
                 pid_t pid = (pid_t)strtol(word, NULL, 10);
 
-                if (pid <= 0 || pid == holder->reaper || is_server(pid))
+                if (pid <= 0 || pid == holder->reaper || pid == holder->transfer ||
+                    is_server(pid))
                         continue;
                 if (kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, WNOHANG) == 0)
                         killed++;
@@ -131,18 +132,17 @@ static void end_processes(struct holder *holder, bool tasks)
 
 /* ---- save and remove ---- */
 
-/* Wait for the worker; the plugin hears meanwhile that somebody is alive. 0 for success. */
-static int await_worker(struct holder *holder, int answers)
+/* Wait for a child; the plugin hears meanwhile that somebody is alive. 0 for success. */
+static int await_child(struct holder *holder, pid_t pid, int answers)
 {
-        pid_t worker = TAKE(holder->worker, 0);
         int status = 0;
 
         for (;;) {
                 struct pollfd child = { .fd = holder->signal_fd, .events = POLLIN };
                 struct signalfd_siginfo info;
-                pid_t ended = waitpid(worker, &status, WNOHANG);
+                pid_t ended = waitpid(pid, &status, WNOHANG);
 
-                if (ended == worker)
+                if (ended == pid)
                         return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
                 if (ended < 0 && errno != EINTR)
                         return -1;
@@ -151,6 +151,23 @@ static int await_worker(struct holder *holder, int answers)
                 if (answers >= 0)
                         (void)holder_send(answers, STEP_BUSY, "");
         }
+}
+
+static int await_worker(struct holder *holder, int answers)
+{
+        return await_child(holder, TAKE(holder->worker, 0), answers);
+}
+
+/* Other nodes have all of the image, unless the step was ended. */
+static void end_transfer(struct holder *holder, int answers, bool at_once)
+{
+        if (!holder->transfer)
+                return;
+        if (at_once)
+                (void)kill(holder->transfer, SIGTERM);
+        else
+                holder_tell_transfer(holder, STEP_END, "");
+        (void)await_child(holder, TAKE(holder->transfer, 0), answers);
 }
 
 static void tell_end(int socket, enum step_kind kind, struct holder *holder)
@@ -178,7 +195,7 @@ static void save(struct holder *holder, int answers)
         tell_end(answers, STEP_ERROR, holder);
 }
 
-void holder_end(struct holder *holder, int answers)
+void holder_end(struct holder *holder, int answers, bool at_once)
 {
         struct error ignored = ERROR_INIT;
 
@@ -195,4 +212,5 @@ void holder_end(struct holder *holder, int answers)
                 save(holder, answers);
         if (holder->made && holder_begin_work(holder, STEP_WORK_REMOVE, &ignored) == 0)
                 (void)await_worker(holder, answers);
+        end_transfer(holder, answers, at_once);
 }

@@ -3,6 +3,7 @@
  *
  *      step_tell.c       what the tasks are told
  *      step_container.c  which container it is, and its start
+ *      step_transfer.c   the image, from other nodes and for them
  *      step_work.c       what children do
  *      step_end.c        the end of a step
  *      step_reap.c       what steps that could not end have left
@@ -16,6 +17,7 @@
 #include "commands/step_work.h"
 #include "runtime/runtime.h"
 #include "step/step.h"
+#include "relay/relay.h"
 
 enum state {
         STATE_NEW,
@@ -44,6 +46,19 @@ struct holder {
         pid_t worker; /* 0: none */
         enum step_work work;
         int log_fd, result_fd; /* of the worker */
+        int tell_fd;           /* where a worker that makes tells about the image; or -1 */
+
+        char digest[IMAGE_DIGEST_SIZE]; /* of a registry's image; "": not known yet */
+        bool has_image;                 /* it is in the cache */
+        bool received;                  /* and came there from another node */
+        struct report *report;          /* shared with the children: how far they are */
+        int64_t told;                   /* when progress was told last, in milliseconds */
+        bool terminal;                  /* srun's standard error is one */
+
+        bool transfers; /* the nodes of the step share one import */
+        struct relay_place place;
+        pid_t transfer; /* the process that does it; 0: none */
+        int transfer_fd;
 
         char *target; /* an image file or a container's name */
         pid_t running; /* a process of the container, which runs already; 0: none */
@@ -59,6 +74,7 @@ struct holder {
         {                                                                                          \
                 .arguments = (arguments_), .environment = (environment_),                          \
                 .control_fd = (control_), .signal_fd = -1, .log_fd = -1, .result_fd = -1,          \
+                .tell_fd = -1, .transfer_fd = -1,                                                  \
                 .environment_fd = -1, .entrance = RUNTIME_ENTRANCE_INIT,                           \
         }
 
@@ -72,8 +88,9 @@ void holder_watch_task(struct holder *holder, int socket);
 /*
  * End what the step has started, save and remove the container. answers is the plugin's
  * socket for what there is to tell; -1 when slurmstepd has died, whose tasks end as well.
+ * Unless all is to end at once, the other nodes first get all of the image.
  */
-void holder_end(struct holder *holder, int answers);
+void holder_end(struct holder *holder, int answers, bool at_once);
 
 /* ---- step_tell.c ---- */
 
@@ -95,7 +112,34 @@ void holder_tell_signal(struct holder *holder, int status);
 /* There will be no container: keep the reason, and the worker's output if asked. */
 void holder_fail(struct holder *holder, const char *reason, bool with_log);
 
+/*
+ * Tell how far an import or a transfer is, where that is due and this node is one of those that
+ * do. Returns in how many milliseconds it is due again; -1 for never.
+ */
+int holder_tell_progress(struct holder *holder);
+
+/* ---- step_transfer.c ---- */
+
+/*
+ * Take the step's secret, and see whether the nodes share an import. Returns 0; -1 with *err when
+ * the plugin has gone.
+ */
+int holder_take_secret(struct holder *holder, struct error *err);
+
+/* Begin to get the image from other nodes (or, as the first, to pass it on). 0, or -1 with *err. */
+int holder_begin_transfer(struct holder *holder, enum relay_role role, struct error *err);
+
+/* What the transfer says, and what a worker that makes says. Returns 0, or -1 with *err. */
+int holder_hear_transfer(struct holder *holder, struct error *err);
+void holder_hear_worker(struct holder *holder);
+
+/* Tell the other nodes. */
+void holder_tell_transfer(struct holder *holder, enum step_kind kind, const char *text);
+
 /* ---- step_container.c ---- */
+
+/* Import, or make the container of an image that is there. Returns 0, or -1 with *err. */
+int holder_begin_make(struct holder *holder, struct error *err);
 
 /* Have a child do something. Returns 0, or -1 with *err. */
 int holder_begin_work(struct holder *holder, enum step_work work, struct error *err);

@@ -1,8 +1,11 @@
+#include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "commands/step_holder.h"
@@ -13,7 +16,7 @@
 void holder_release(struct holder *holder)
 {
         int *fds[] = { &holder->control_fd, &holder->signal_fd, &holder->log_fd, &holder->result_fd,
-                       &holder->environment_fd };
+                       &holder->environment_fd, &holder->tell_fd, &holder->transfer_fd };
 
         for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
                 if (*fds[i] >= 0)
@@ -29,6 +32,8 @@ void holder_release(struct holder *holder)
         strlist_release(&holder->lines);
         strlist_release(&holder->task_environment);
         runtime_entrance_release(&holder->entrance);
+        if (holder->report)
+                (void)munmap(holder->report, sizeof(*holder->report));
 }
 
 /* ---- what the tasks are told ---- */
@@ -98,6 +103,67 @@ void holder_tell_signal(struct holder *holder, int status)
                 holder_tell(holder, "enroot was killed by signal %d (%s)%s", sig, strsignal(sig),
                             sig == SIGKILL ? ": does the step need more memory (--mem)?" : "");
 }
+
+/* ---- progress ---- */
+
+/* Who looks at a terminal wants to see that something goes on; a log file must stay short. */
+#define TERMINAL_PERIOD 10000 /* milliseconds */
+#define LOG_PERIOD      60000
+
+static int64_t now(void)
+{
+        struct timespec time;
+
+        (void)clock_gettime(CLOCK_MONOTONIC, &time);
+        return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+/* The node that imports tells it, and of those that receive the last: they all go alike. */
+static bool tells_progress(const struct holder *holder)
+{
+        const struct step_arguments *arguments = holder->arguments;
+
+        if (holder->state != STATE_MAKING || !step_image_is_cached(arguments))
+                return false;
+        return holder->worker || arguments->node + 1 == arguments->node_count;
+}
+
+static void tell_progress(struct holder *holder)
+{
+        const struct report *report = holder->report;
+        uint64_t total = report->progress.bytes_total, done = report->progress.bytes_done;
+        const char *image = holder->arguments->image;
+
+        /* While another node imports, that one tells. */
+        if (!holder->worker && total > 0)
+                holder_tell(holder, "receiving docker image: %s: %.1f of %.1f MB", image,
+                            (double)done / 1e6, (double)total / 1e6);
+        else if (holder->worker && !holder->received)
+                holder_tell(holder,
+                            "importing docker image: %s: fetched %.1f of %.1f MB, %" PRIu64
+                            " of %" PRIu64 " layers done",
+                            image, (double)done / 1e6, (double)total / 1e6,
+                            (uint64_t)report->progress.layers_done,
+                            (uint64_t)report->progress.layers_total);
+}
+
+int holder_tell_progress(struct holder *holder)
+{
+        int64_t period = holder->terminal ? TERMINAL_PERIOD : LOG_PERIOD, left;
+
+        if (!tells_progress(holder))
+                return -1;
+        if (holder->told == 0)
+                holder->told = now();
+        left = holder->told + period - now();
+        if (left > 0)
+                return (int)left;
+        holder->told = now();
+        tell_progress(holder);
+        return (int)period;
+}
+
+/* ---- the end of it ---- */
 
 void holder_fail(struct holder *holder, const char *reason, bool with_log)
 {

@@ -11,6 +11,7 @@
 #include "env/env.h"
 #include "runtime/runtime.h"
 #include "source/source.h"
+#include "step/step.h"
 #include "util/cancel.h"
 #include "util/io.h"
 
@@ -46,32 +47,29 @@ bool step_needs_container(const struct step_arguments *arguments)
                other;
 }
 
-/* ---- the pieces ---- */
-
-/* The image file to start or to extract: in the cache, or the user's. */
-static char *find_image(const struct command_context *context, const char *uri, struct error *err)
+bool step_image_is_cached(const struct step_arguments *arguments)
 {
-        const struct run_arguments arguments = { .image = uri, .pull = RUN_PULL_ALWAYS };
-        char *path = NULL;
-
-        return command_run_find(context, &arguments, true, &path, err) > 0 ? path : NULL;
+        return arguments->image && !step_image_is_file(arguments) &&
+               (is_cached(arguments->image) || !source_is_uri(arguments->image));
 }
+
+/* ---- the pieces ---- */
 
 char *step_find_image(const struct step_job *job, struct error *err)
 {
         auto_config struct config config = { 0 };
         const struct command_context context = { .config = &config };
-        auto_free char *uri = uri_of(job->arguments);
+        char *path = NULL;
 
-        if (!uri) {
-                error_no_memory(err);
-                return NULL;
+        if (step_image_is_file(job->arguments)) {
+                path = strdup(job->arguments->image);
+                if (!path)
+                        error_no_memory(err);
+                return path;
         }
-        if (step_image_is_file(job->arguments))
-                return TAKE_PTR(uri);
         if (config_load(&config, job->environment, err) < 0)
                 return NULL;
-        return find_image(&context, uri, err);
+        return command_run_path(&context, job->digest, err);
 }
 
 static int load(const struct command_context *context, const struct step_arguments *arguments,
@@ -91,7 +89,7 @@ static int create(const struct command_context *context, const struct step_argum
                 .image = image,
                 .name = arguments->name,
                 /* One that only lives until it is saved refers to its image. */
-                .lazy = arguments->temporary && !arguments->extract,
+                .lazy = arguments->temporary && !arguments->extract && !arguments->load,
         };
 
         if (command_enter_subids(context, err) < 0)
@@ -99,28 +97,84 @@ static int create(const struct command_context *context, const struct step_argum
         return command_create(context, &create_arguments, err);
 }
 
+/* Tell the holder something about the image: which it is, or that it is there. */
+static void tell_holder(const struct step_job *job, enum step_kind kind, const char *digest)
+{
+        struct step_message message = { .kind = kind };
+        struct error ignored = ERROR_INIT;
+
+        (void)snprintf(message.text, sizeof(message.text), "%s", digest);
+        (void)step_send(job->tell_fd, &message, &ignored);
+}
+
+struct resolution {
+        const struct step_job *job;
+        char digest[IMAGE_DIGEST_SIZE];
+};
+
+static void take_digest(void *context, const char *digest)
+{
+        struct resolution *resolution = context;
+
+        (void)snprintf(resolution->digest, sizeof(resolution->digest), "%s", digest);
+        tell_holder(resolution->job, STEP_RESOLVED, digest);
+}
+
+/* The image that other nodes of the step have, where one of them has told. */
+static char *pinned(const char *uri, const char *digest)
+{
+        char *result = NULL;
+
+        if (!digest || !*digest || strstr(uri, "@sha256:"))
+                return strdup(uri);
+        return asprintf(&result, "%s@%s", uri, digest) < 0 ? NULL : result;
+}
+
+/* Import into the cache. Returns the path there, malloc'd, or NULL with *err. */
+static char *import(const struct step_job *job, const struct command_context *context,
+                    const char *uri, struct error *err)
+{
+        auto_free char *image = pinned(uri, job->digest);
+        struct resolution resolution = { .job = job };
+        const struct run_arguments run = {
+                .image = image,
+                .pull = RUN_PULL_ALWAYS,
+                .resolved = take_digest,
+                .resolved_context = &resolution,
+        };
+
+        if (!image) {
+                error_no_memory(err);
+                return NULL;
+        }
+        if (command_run_import(context, &run, err) < 0)
+                return NULL;
+        tell_holder(job, STEP_IMAGE, resolution.digest);
+        return command_run_path(context, resolution.digest, err);
+}
+
 static int make(const struct step_job *job, const struct command_context *context,
                 struct error *err)
 {
         const struct step_arguments *arguments = job->arguments;
         auto_free char *uri = uri_of(arguments), *path = NULL;
-        const struct run_arguments run = { .image = uri, .pull = RUN_PULL_ALWAYS };
 
         cancel_install();
         if (!uri)
                 return error_no_memory(err);
         if (step_needs_container(arguments) && step_claim_job(context->config, arguments, err) < 0)
                 return -1;
-        if (!step_image_is_file(arguments) && (arguments->load || !is_cached(uri)))
+        if (step_image_is_file(arguments))
+                path = TAKE_PTR(uri);
+        else if (job->has_image)
+                path = command_run_path(context, job->digest, err);
+        else if ((arguments->load && !job->shared) || !is_cached(uri))
                 return load(context, arguments, uri, err);
-        if (!step_image_is_file(arguments) && command_run_import(context, &run, err) < 0)
-                return -1;
-        if (!step_needs_container(arguments))
-                return 0;
-        path = find_image(context, uri, err);
+        else
+                path = import(job, context, uri, err);
         if (!path)
                 return -1;
-        return create(context, arguments, path, err);
+        return step_needs_container(arguments) ? create(context, arguments, path, err) : 0;
 }
 
 /* For the holder: where and with which environment a task has to be. Then wait to be ended. */
@@ -194,9 +248,10 @@ static void print_message(struct report *report, enum report_level level, const 
 static int do_work(enum step_work work, const struct step_job *job, struct error *err)
 {
         auto_config struct config config = { 0 };
-        struct report report = { .message = print_message };
-        const struct command_context context = { .config = &config, .report = &report };
+        struct report *report = job->report;
+        const struct command_context context = { .config = &config, .report = report };
 
+        report->message = print_message;
         if (config_load(&config, job->environment, err) < 0)
                 return -1;
         environ = (char **)job->environment;
@@ -204,23 +259,23 @@ static int do_work(enum step_work work, const struct step_job *job, struct error
         case STEP_WORK_MAKE:
                 return make(job, &context, err);
         case STEP_WORK_START:
-                return start(job, &config, &report, err);
+                return start(job, &config, report, err);
         case STEP_WORK_SAVE:
-                return save(job, &config, &report, err);
+                return save(job, &config, report, err);
         case STEP_WORK_REMOVE:
                 return step_remove_container(&config, job->arguments->name, err);
         }
         return error_set(err, EINVAL, "unknown work");
 }
 
-static int become_worker(const struct step_job *job)
+int step_become_worker(int log_fd)
 {
         sigset_t none;
 
         (void)sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
-        if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || dup2(job->log_fd, STDOUT_FILENO) < 0 ||
-            dup2(job->log_fd, STDERR_FILENO) < 0)
+        if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || dup2(log_fd, STDOUT_FILENO) < 0 ||
+            dup2(log_fd, STDERR_FILENO) < 0)
                 return -1;
         return 0;
 }
@@ -234,7 +289,7 @@ pid_t step_work_begin(enum step_work work, const struct step_job *job, struct er
                 return error_errno(err, "cannot start a process");
         if (child > 0)
                 return child;
-        if (become_worker(job) < 0)
+        if (step_become_worker(job->log_fd) < 0)
                 _exit(EXIT_FAILURE);
         if (do_work(work, job, &failure) >= 0)
                 _exit(EXIT_SUCCESS);

@@ -18,6 +18,11 @@ struct step_job {
         const struct step_arguments *arguments;
         char *const *environment; /* that the configuration is loaded from */
         const char *target;       /* to start: an image file, or a container's name */
+        const char *digest;       /* of the image, as far as it is known; "": not yet */
+        bool has_image;           /* it is in the cache */
+        bool shared;              /* the image file is needed for other nodes */
+        int tell_fd;              /* to make: for STEP_RESOLVED and STEP_IMAGE; or -1 */
+        struct report *report;    /* shared with the holder, which reads the counters */
         int log_fd;               /* a file in memory for everything that is printed */
         int result_fd;            /* another one, for what a start without /etc/rc has made */
 };
@@ -35,5 +40,11 @@ bool step_needs_container(const struct step_arguments *arguments);
  */
 pid_t step_work_begin(enum step_work work, const struct step_job *job, struct error *err);
 
-/* The image file that the work "make" has left in the cache. malloc'd, or NULL with *err. */
+/* Whether the image is one that the cache keeps by its digest: a registry's. */
+bool step_image_is_cached(const struct step_arguments *arguments);
+
+/* What all children of the holder begin with. Returns 0, or -1. */
+int step_become_worker(int log_fd);
+
+/* The image file to start: of that digest in the cache, or the user's. malloc'd, or NULL. */
 char *step_find_image(const struct step_job *job, struct error *err);

@@ -1,6 +1,22 @@
+/*
+ * srun. It makes the secret with which the nodes of its steps know each other (relay/): a
+ * variable of the job's environment, which slurmstepd takes out again before there are tasks.
+ * There is no other way from here to there that other users cannot see: arguments are in /proc
+ * for all, and a plugin's options are what the user has typed. "SLURM_" passes --export=NONE.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
 #include "slurm/contexts.h"
 #include "slurm/options.h"
 #include "slurm/settings.h"
+#include "step/step.h"
+
+static bool transfer;
 
 int local_init(spank_t spank, int argc, char **argv)
 {
@@ -8,10 +24,31 @@ int local_init(spank_t spank, int argc, char **argv)
 
         if (settings_parse(&settings, argc, argv) < 0)
                 return -1;
+        transfer = settings.transfer;
         return options_register(spank);
+}
+
+/* Without one, each node imports by itself. */
+static void make_secret(void)
+{
+        unsigned char random[STEP_SECRET_BYTES];
+        char text[STEP_SECRET_SIZE];
+        size_t length = 0;
+
+        if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+                return;
+        for (size_t i = 0; i < sizeof(random); i++)
+                length += (size_t)snprintf(text + length, sizeof(text) - length, "%02x", random[i]);
+        if (isatty(STDERR_FILENO))
+                (void)snprintf(text + length, sizeof(text) - length, STEP_TERMINAL);
+        (void)setenv(STEP_SECRET_VARIABLE, text, 1);
 }
 
 int local_post_opt(spank_t spank)
 {
-        return options_complete(spank);
+        if (options_complete(spank) < 0)
+                return -1;
+        if (transfer && options_get()->image)
+                make_secret();
+        return 0;
 }

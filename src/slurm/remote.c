@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "runtime/runtime.h"
@@ -36,7 +37,9 @@ static struct {
         struct settings settings;
         uid_t uid;
         gid_t gid;
-        uint32_t job, step, local_tasks, total_tasks, exited;
+        uint32_t job, step, node, nodes, local_tasks, total_tasks, exited;
+        bool signalled;                /* a task was ended by a signal */
+        char secret[STEP_SECRET_SIZE]; /* of srun; "": there is none */
         int control;           /* socket to enroot-step */
         struct error failure;  /* of user_init */
         char runtime_dir[PATH_MAX + 16];
@@ -64,6 +67,8 @@ static int read_job(spank_t spank)
                 { S_JOB_GID, &state.gid, "group" },
                 { S_JOB_ID, &state.job, "job" },
                 { S_JOB_STEPID, &state.step, "step" },
+                { S_JOB_NODEID, &state.node, "node" },
+                { S_JOB_NNODES, &state.nodes, "nodes" },
                 { S_JOB_LOCAL_TASK_COUNT, &state.local_tasks, "tasks" },
                 { S_JOB_TOTAL_TASK_COUNT, &state.total_tasks, "tasks" },
         };
@@ -87,8 +92,18 @@ static int make_runtime_dir(struct error *err)
         return runtime_dir_make(state.settings.runtime_path, state.uid, state.gid, err);
 }
 
+/* The tasks do not get it. */
+static void take_secret(spank_t spank)
+{
+        if (spank_getenv(spank, STEP_SECRET_VARIABLE, state.secret, sizeof(state.secret)) !=
+            ESPANK_SUCCESS)
+                *state.secret = '\0';
+        (void)spank_unsetenv(spank, STEP_SECRET_VARIABLE);
+}
+
 int remote_post_opt(spank_t spank)
 {
+        take_secret(spank);
         if (options_complete(spank) < 0)
                 return error_set(&state.failure, EINVAL,
                                  "invalid option or PYXIS_CONTAINER_ variable"), 0;
@@ -265,6 +280,29 @@ static char *make_name(void)
         return length < 0 ? NULL : name;
 }
 
+/* Whether the nodes of the step share one import. */
+static bool transfers(void)
+{
+        return state.settings.transfer && *state.secret && state.nodes > 1 &&
+               options_get()->image;
+}
+
+/* Where the node is in its step. */
+static int add_place(struct strlist *list)
+{
+        char step[32], node[16], nodes[16];
+
+        if (!transfers())
+                return 0;
+        (void)snprintf(step, sizeof(step), "%u.%u", state.job, state.step);
+        (void)snprintf(node, sizeof(node), "%u", state.node);
+        (void)snprintf(nodes, sizeof(nodes), "%u", state.nodes);
+        return add_words(list, "--step", step) < 0 || add_words(list, "--node", node) < 0 ||
+                               add_words(list, "--nodes", nodes) < 0
+                       ? -1
+                       : add_words(list, "--ports", state.settings.transfer_ports);
+}
+
 static int make_arguments(spank_t spank, struct strlist *ret, struct error *err)
 {
         const struct options *options = options_get();
@@ -288,12 +326,24 @@ static int make_arguments(spank_t spank, struct strlist *ret, struct error *err)
             /* Of many tasks, nobody wants to read it; a batch step has 0 in total. */
             add_flag(ret, "--announce", state.total_tasks <= 1) < 0 ||
             add_list(ret, "--mount", &options->mounts) < 0 ||
-            add_list(ret, "--env", &options->env) < 0 || add_script(spank, ret) < 0)
+            add_list(ret, "--env", &options->env) < 0 || add_place(ret) < 0 ||
+            add_script(spank, ret) < 0)
                 return error_no_memory(err);
         return 0;
 }
 
 /* ---- as the user, before there are tasks ---- */
+
+/* Arguments are in /proc for every user; this is not. */
+static int send_secret(int control, struct error *err)
+{
+        struct step_message message = { .kind = STEP_SECRET };
+
+        if (!transfers())
+                return 0;
+        (void)snprintf(message.text, sizeof(message.text), "%s", state.secret);
+        return step_send(control, &message, err);
+}
 
 static int start_holder(spank_t spank, struct error *err)
 {
@@ -319,7 +369,7 @@ static int start_holder(spank_t spank, struct error *err)
         if (spank_get_item(spank, S_JOB_SUPPLEMENTARY_GIDS, &program.groups,
                            &program.group_count) != ESPANK_SUCCESS)
                 program.group_count = 0;
-        if (program_start(&program, err) < 0)
+        if (send_secret(ours, err) < 0 || program_start(&program, err) < 0)
                 return -1;
         state.control = TAKE_FD(ours);
         state.started = true;
@@ -554,6 +604,9 @@ static void end_step(void)
         if (!state.started || state.ended)
                 return;
         state.ended = true;
+        /* Who was ended does not wait until the other nodes have their image. */
+        if (state.signalled || state.exited < state.local_tasks)
+                (void)snprintf(message.text, sizeof(message.text), STEP_END_NOW);
         answers = ask(&message, -1, &ignored);
         message.fd_count = 0;
         control = TAKE_FD(state.control);
@@ -567,7 +620,10 @@ static void end_step(void)
 
 int remote_task_exit(spank_t spank)
 {
-        (void)spank;
+        int status = 0;
+
+        if (spank_get_item(spank, S_TASK_EXIT_STATUS, &status) == ESPANK_SUCCESS)
+                state.signalled |= WIFSIGNALED(status);
         state.exited++;
         if (state.exited >= state.local_tasks)
                 end_step();

@@ -1,6 +1,7 @@
 #include "slurm/settings.h"
 
 #include <slurm/spank.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -41,6 +42,19 @@ static int parse_scope(const char *value, bool *ret)
         return -1;
 }
 
+static int parse_ports(const char *value, char ret[SETTINGS_PORTS_SIZE])
+{
+        unsigned int first = 0, last = 0;
+
+        if (sscanf(value, "%5u-%5u", &first, &last) == 2 && first > 0 && first <= last &&
+            last <= UINT16_MAX) {
+                (void)snprintf(ret, SETTINGS_PORTS_SIZE, "%u-%u", first, last);
+                return 0;
+        }
+        slurm_error("pyxis: transfer_ports: not a range of ports (61000-61999): %s", value);
+        return -1;
+}
+
 static int parse_path(const char *name, const char *value, char ret[PATH_MAX])
 {
         if (*value == '/' && snprintf(ret, PATH_MAX, "%s", value) < PATH_MAX)
@@ -57,6 +71,7 @@ static int parse_one(struct settings *settings, const char *word)
         } flags[] = {
                 { "execute_entrypoint", &settings->execute_entrypoint },
                 { "sbatch_support", &settings->sbatch_support },
+                { "transfer", &settings->transfer },
                 { "use_enroot_load", &settings->use_enroot_load },
                 { "use_squashfuse", &settings->use_squashfuse },
         };
@@ -67,6 +82,8 @@ static int parse_one(struct settings *settings, const char *word)
                 return parse_path("runtime_path", equals + 1, settings->runtime_path);
         if (equals && strncmp(word, "enroot=", length + 1) == 0)
                 return parse_path("enroot", equals + 1, settings->enroot);
+        if (equals && strncmp(word, "transfer_ports=", length + 1) == 0)
+                return parse_ports(equals + 1, settings->transfer_ports);
         if (equals && strncmp(word, "container_scope=", length + 1) == 0)
                 return parse_scope(equals + 1, &settings->job_scope);
         for (size_t i = 0; equals && i < ARRAY_SIZE(flags); i++)
@@ -81,6 +98,9 @@ int settings_parse(struct settings *ret, int argc, char **argv)
         *ret = (struct settings){
                 .runtime_path = "/run/pyxis",
                 .sbatch_support = true,
+                /* Beyond the ports that Linux gives to outgoing connections. */
+                .transfer_ports = "61000-65535",
+                .transfer = true,
                 /* Unlike Pyxis: to start from the image is the fast way. */
                 .use_squashfuse = true,
         };

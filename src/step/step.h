@@ -7,12 +7,14 @@
  * The control socket is the holder's standard input; each task and, at the end, the
  * plugin itself sends one end of a new socket over it, where the answers come:
  *
+ *      plugin  STEP_SECRET text: the step's secret; the first, for a holder that waits for it
+ *
  *      plugin  STEP_TASK   text: current directory; fds: answers, environment
  *      holder  STEP_INFO … STEP_ERROR …   lines for the user
  *      holder  STEP_ENTER  text: working directory inside; fds: environment, root, namespaces
  *      holder  STEP_FAILED instead: there is no container
  *
- *      plugin  STEP_END    fds: answers
+ *      plugin  STEP_END    text: STEP_END_NOW, or ""; fds: answers
  *      holder  STEP_INFO … STEP_ERROR …, and closes when all is removed
  *      holder  STEP_BUSY   every few seconds meanwhile (STEP_SILENCE)
  *
@@ -37,7 +39,25 @@ enum step_kind {
         STEP_ENTER,
         STEP_FAILED,
         STEP_BUSY,
+        STEP_SECRET,
+
+        /* Between the holder and its own processes; text is a digest (relay/relay.h). */
+        STEP_RESOLVED,
+        STEP_IMAGE,
+        STEP_IMPORT,
 };
+
+/* Of a step that was ended: other nodes are not waited for. */
+#define STEP_END_NOW "now"
+
+/*
+ * The secret of a step, from srun to the nodes: hex digits, and behind them STEP_TERMINAL where
+ * srun's standard error is a terminal.
+ */
+#define STEP_SECRET_VARIABLE "SLURM_ENROOT_SECRET"
+#define STEP_SECRET_BYTES    32
+#define STEP_TERMINAL        ":terminal"
+#define STEP_SECRET_SIZE     (2 * STEP_SECRET_BYTES + sizeof(STEP_TERMINAL))
 
 #define STEP_TEXT_SIZE   4096 /* with the NUL; also of the longest path */
 #define STEP_DESCRIPTORS 8

@@ -81,10 +81,7 @@ void sha256_update(struct sha256 *sha, const void *data, size_t size)
         (void)crypto.update(sha->context, data, size);
 }
 
-void sha256_finish(struct sha256 *sha, char hex[SHA256_HEX_SIZE])
+void sha256_finish_raw(struct sha256 *sha, unsigned char raw[SHA256_SIZE])
 {
-        unsigned char raw[SHA256_SIZE];
-
         (void)crypto.final(sha->context, raw, NULL);
-        sha256_print(raw, hex);
 }

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "util/error.h"
@@ -23,12 +24,21 @@ void sha256_update(struct sha256 *sha, const void *data, size_t size);
 
 /* Write the digest; a reset must come before the next update. */
 void sha256_finish(struct sha256 *sha, char hex[SHA256_HEX_SIZE]);
+void sha256_finish_raw(struct sha256 *sha, unsigned char raw[SHA256_SIZE]);
 
 /* Write a digest as text. */
 void sha256_print(const unsigned char raw[SHA256_SIZE], char hex[SHA256_HEX_SIZE]);
 
 /* The digest of size bytes at once. Returns 0, or -1 with *err. */
 int sha256_of(const void *data, size_t size, char hex[SHA256_HEX_SIZE], struct error *err);
+
+/*
+ * HMAC-SHA256 (RFC 2104) with a key of SHA256_SIZE bytes; sha is reset before and used. Compare
+ * with sha256_equal, whose time does not depend on where two values differ.
+ */
+void sha256_hmac(struct sha256 *sha, const unsigned char key[SHA256_SIZE], const void *data,
+                 size_t size, unsigned char ret[SHA256_SIZE]);
+bool sha256_equal(const unsigned char one[SHA256_SIZE], const unsigned char other[SHA256_SIZE]);
 
 static inline void cleanup_sha256(struct sha256 **sha)
 {

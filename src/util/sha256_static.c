@@ -40,10 +40,7 @@ void sha256_update(struct sha256 *sha, const void *data, size_t size)
         (void)SHA256_Update(&sha->context, data, size);
 }
 
-void sha256_finish(struct sha256 *sha, char hex[SHA256_HEX_SIZE])
+void sha256_finish_raw(struct sha256 *sha, unsigned char raw[SHA256_SIZE])
 {
-        unsigned char raw[SHA256_DIGEST_LENGTH];
-
         (void)SHA256_Final(raw, &sha->context);
-        sha256_print(raw, hex);
 }
