@@ -128,6 +128,20 @@ static int serve(struct image_server *server, const struct identity *identity, i
         return EXIT_SUCCESS;
 }
 
+/* Returns the process in between, which has our memory until its end: nothing is copied twice. */
+static pid_t fork_server(struct image_server *server, const struct identity *identity,
+                         int control_fd, int keep_fd, bool apart)
+{
+        pid_t child = vfork(), process;
+
+        if (child != 0)
+                return child;
+        process = fork();
+        if (process == 0)
+                _exit(serve(server, identity, control_fd, keep_fd, apart));
+        _exit(process < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
 static int ended_early(struct error *err)
 {
         return error_set(err, ECHILD, "the image's server ended early");
@@ -149,16 +163,9 @@ int image_server_start(struct image_server *server, const struct identity *ident
         server->control_fd = sockets[0];
         control_fd = sockets[1];
 
-        child = fork();
+        child = fork_server(server, identity, control_fd, keep_fd, apart);
         if (child < 0)
                 return error_errno(err, "cannot start the image's server");
-        if (child == 0) {
-                pid_t process = fork();
-
-                if (process == 0)
-                        _exit(serve(server, identity, control_fd, keep_fd, apart));
-                _exit(process < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
-        }
         /* A failure shows at the socket; the status may be lost to an ignored SIGCHLD. */
         while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
                 ;

@@ -12,8 +12,9 @@
 #include <time.h>
 
 /*
- * At least some, for they wait for disks and networks, too. On two processors one to
- * four threads measure the same; the upper bound is for the memory of large machines.
+ * At most as many as processors, but some in any case, for they wait for disks and networks,
+ * too. On two processors one to four threads measure the same; the upper bound is for the
+ * memory of large machines.
  */
 #define THREADS_MIN 4
 #define THREADS_MAX 16
@@ -29,20 +30,65 @@ static void ignore_log(enum fuse_log_level level, const char *format, va_list ar
         (void)args;
 }
 
-/* Requests are answered in the order of arrival by whichever thread is free. */
+/*
+ * The threads that answer requests, in the order of arrival by whichever is free. Whoever
+ * takes a request while nobody else waits for one has another thread started, so that a
+ * container with little to do has few: each wake-up goes to the one that slept the longest,
+ * whose caches are cold.
+ */
+struct crew {
+        struct fuse_session *session;
+        atomic_uint idle;
+        atomic_bool full;
+        pthread_mutex_t lock; /* for what follows */
+        unsigned int count, limit;
+        pthread_t threads[THREADS_MAX];
+};
+
+static void *work(void *argument);
+
+/* Fewer threads than wanted still serve. */
+static void crew_grow(struct crew *crew)
+{
+        if (atomic_load_explicit(&crew->full, memory_order_relaxed))
+                return;
+        pthread_mutex_lock(&crew->lock);
+        if (crew->count < crew->limit &&
+            pthread_create(&crew->threads[crew->count], NULL, work, crew) == 0)
+                crew->count++;
+        else
+                atomic_store_explicit(&crew->full, true, memory_order_relaxed);
+        pthread_mutex_unlock(&crew->lock);
+}
+
+/* Returns false when the file system is gone. */
+static bool receive(struct fuse_session *session, struct fuse_buf *buffer)
+{
+        int status;
+
+        do {
+                if (libfuse.session_exited(session))
+                        return false;
+                status = libfuse.session_receive_buf(session, buffer);
+        } while (status == -EINTR || status == -EAGAIN);
+        return status > 0; /* 0: unmounted, or the last namespace is gone */
+}
+
 static void *work(void *argument)
 {
-        struct fuse_session *session = argument;
+        struct crew *crew = argument;
         struct fuse_buf buffer = { .mem = NULL };
 
-        while (!libfuse.session_exited(session)) {
-                int status = libfuse.session_receive_buf(session, &buffer);
+        for (;;) {
+                bool received;
 
-                if (status == -EINTR || status == -EAGAIN)
-                        continue;
-                if (status <= 0) /* 0: unmounted, or the last namespace is gone */
+                atomic_fetch_add(&crew->idle, 1);
+                received = receive(crew->session, &buffer);
+                if (atomic_fetch_sub(&crew->idle, 1) == 1 && received)
+                        crew_grow(crew);
+                if (!received)
                         break;
-                libfuse.session_process_buf(session, &buffer);
+                libfuse.session_process_buf(crew->session, &buffer);
         }
         free(buffer.mem);
         return NULL;
@@ -58,21 +104,37 @@ static unsigned int default_threads(void)
         return count < THREADS_MAX ? (unsigned int)count : THREADS_MAX;
 }
 
+/* The first request is the kernel's greeting, before whose answer there is no other. */
+static void greet(struct fuse_session *session)
+{
+        struct fuse_buf buffer = { .mem = NULL };
+
+        if (receive(session, &buffer))
+                libfuse.session_process_buf(session, &buffer);
+        free(buffer.mem);
+}
+
 static void run_threads(struct fuse_session *session, unsigned int wanted)
 {
-        pthread_t threads[THREADS_MAX];
-        unsigned int count = 0;
+        struct crew crew = { .session = session, .lock = PTHREAD_MUTEX_INITIALIZER };
 
         if (wanted == 0)
                 wanted = default_threads();
-        if (wanted > THREADS_MAX)
-                wanted = THREADS_MAX;
-        /* Fewer threads than wanted still serve. */
-        while (count < wanted - 1 && pthread_create(&threads[count], NULL, work, session) == 0)
-                count++;
-        work(session);
-        for (unsigned int i = 0; i < count; i++)
-                pthread_join(threads[i], NULL);
+        crew.limit = (wanted < THREADS_MAX ? wanted : THREADS_MAX) - 1; /* and this one */
+        greet(session);
+        work(&crew);
+        /* A thread that still works may start another one, behind it. */
+        for (unsigned int i = 0;; i++) {
+                bool last;
+
+                pthread_mutex_lock(&crew.lock);
+                last = i == crew.count;
+                pthread_mutex_unlock(&crew.lock);
+                if (last)
+                        break;
+                pthread_join(crew.threads[i], NULL);
+        }
+        pthread_mutex_destroy(&crew.lock);
 }
 
 /*
