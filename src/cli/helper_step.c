@@ -29,6 +29,8 @@ static const struct option options[] = {
           &values.step.temporary },
         { 0, "extract", NULL, "Make a container of the image", OPTION_FLAG, &values.step.extract },
         { 0, "load", NULL, "Make it without an image in between", OPTION_FLAG, &values.step.load },
+        { 0, "importer", "PATH", "The site's program that gets images", OPTION_TEXT,
+          &values.step.importer },
         { 0, "entrypoint", NULL, "Run the image's /etc/rc", OPTION_FLAG, &values.step.entrypoint },
         { 0, "entrypoint-log", NULL, "Tell what that prints", OPTION_FLAG,
           &values.step.entrypoint_log },

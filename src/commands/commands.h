@@ -364,6 +364,7 @@ struct step_arguments {
         enum step_name_rule rule;
         bool extract;          /* make a container of the image instead of starting the image */
         bool load;             /* make it of the layers, without an image in between */
+        const char *importer;  /* a site's program that gets images instead; NULL: none */
         bool entrypoint;       /* run the image's /etc/rc */
         bool entrypoint_log;   /* and tell what it prints */
         bool announce;         /* that an import begins, too */

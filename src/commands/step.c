@@ -124,6 +124,12 @@ static void worker_has_made(struct holder *holder, int status)
                        file ? "failed to create container filesystem for image: %s"
                             : "failed to import docker image: %s",
                        image);
+        if (step_has_importer(holder->arguments)) {
+                size_t length = strlen(reason);
+
+                (void)snprintf(reason + length, sizeof(reason) - length, " (importer: %s)",
+                               holder->arguments->importer);
+        }
         holder_fail(holder, reason, true);
         holder_tell_signal(holder, status);
         if (!holder->has_image)

@@ -174,6 +174,7 @@ int holder_begin_make(struct holder *holder, struct error *err)
         if (holder_begin_work(holder, STEP_WORK_MAKE, err) < 0)
                 return -1;
         holder->made = arguments->temporary && step_needs_container(arguments);
+        holder->imported = step_has_importer(arguments);
         return 0;
 }
 
@@ -263,8 +264,12 @@ int holder_begin_start(struct holder *holder, struct error *err)
 {
         const struct step_arguments *arguments = holder->arguments;
 
-        if (holder->running)
+        if (holder->running) {
+                if (arguments->mounts->count > 0)
+                        holder_tell(holder, "ignoring --container-mounts when attaching to a "
+                                            "running container");
                 return holder_enter(holder, holder->running, false, err);
+        }
         if (!arguments->temporary || holder->made) {
                 holder->target = strdup(arguments->name);
                 if (!holder->target)

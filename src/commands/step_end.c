@@ -101,8 +101,10 @@ static unsigned int kill_children(const struct holder *holder)
                 if (pid <= 0 || pid == holder->reaper || pid == holder->transfer ||
                     is_server(pid))
                         continue;
-                if (kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, WNOHANG) == 0)
+                /* One that is gone at once may have left us its children in that moment. */
+                if (kill(pid, SIGKILL) == 0)
                         killed++;
+                (void)waitpid(pid, NULL, WNOHANG);
         }
         return killed;
 }
@@ -195,6 +197,16 @@ static void save(struct holder *holder, int answers)
         tell_end(answers, STEP_ERROR, holder);
 }
 
+/* What the importer prints is of interest when it fails; the step has not. */
+static void release(struct holder *holder, int answers)
+{
+        if (await_worker(holder, answers) == 0)
+                return;
+        holder_tell(holder, "failed to call importer release: %s", holder->arguments->importer);
+        holder_tell_log(holder, "    ");
+        tell_end(answers, STEP_INFO, holder);
+}
+
 void holder_end(struct holder *holder, int answers, bool at_once)
 {
         struct error ignored = ERROR_INIT;
@@ -212,5 +224,7 @@ void holder_end(struct holder *holder, int answers, bool at_once)
                 save(holder, answers);
         if (holder->made && holder_begin_work(holder, STEP_WORK_REMOVE, &ignored) == 0)
                 (void)await_worker(holder, answers);
+        if (holder->imported && holder_begin_work(holder, STEP_WORK_RELEASE, &ignored) == 0)
+                release(holder, answers);
         end_transfer(holder, answers, at_once);
 }

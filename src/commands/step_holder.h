@@ -63,6 +63,7 @@ struct holder {
         char *target; /* an image file or a container's name */
         pid_t running; /* a process of the container, which runs already; 0: none */
         bool made;     /* a temporary container is on the disk, or part of one */
+        bool imported; /* by the site's importer, which has to be told of the end */
 
         struct runtime_entrance entrance;
         int environment_fd; /* of the container's processes */

@@ -40,16 +40,17 @@ static bool is_cached(const char *uri)
 
 bool step_needs_container(const struct step_arguments *arguments)
 {
-        bool other = arguments->image && !step_image_is_file(arguments) &&
-                     source_is_uri(arguments->image) && !is_cached(arguments->image);
+        bool image = step_has_importer(arguments) || step_image_is_file(arguments);
+        bool other = !image && (arguments->load || (arguments->image &&
+                                                    source_is_uri(arguments->image) &&
+                                                    !is_cached(arguments->image)));
 
-        return !arguments->temporary || arguments->extract || arguments->load || arguments->save ||
-               other;
+        return !arguments->temporary || arguments->extract || arguments->save || other;
 }
 
 bool step_image_is_cached(const struct step_arguments *arguments)
 {
-        return arguments->image && !step_image_is_file(arguments) &&
+        return arguments->image && !step_image_is_file(arguments) && !step_has_importer(arguments) &&
                (is_cached(arguments->image) || !source_is_uri(arguments->image));
 }
 
@@ -67,6 +68,8 @@ char *step_find_image(const struct step_job *job, struct error *err)
                         error_no_memory(err);
                 return path;
         }
+        if (step_has_importer(job->arguments))
+                return step_importer_result(job, err);
         if (config_load(&config, job->environment, err) < 0)
                 return NULL;
         return command_run_path(&context, job->digest, err);
@@ -153,19 +156,31 @@ static char *import(const struct step_job *job, const struct command_context *co
         return command_run_path(context, resolution.digest, err);
 }
 
+static char *import_by_site(const struct step_job *job, const char *uri, struct error *err)
+{
+        char *path = step_importer_get(job, uri, err);
+
+        cancel_install();
+        return path;
+}
+
 static int make(const struct step_job *job, const struct command_context *context,
                 struct error *err)
 {
         const struct step_arguments *arguments = job->arguments;
         auto_free char *uri = uri_of(arguments), *path = NULL;
 
-        cancel_install();
         if (!uri)
                 return error_no_memory(err);
+        /* An importer is ended by the signal itself. */
+        if (!step_has_importer(arguments))
+                cancel_install();
         if (step_needs_container(arguments) && step_claim_job(context->config, arguments, err) < 0)
                 return -1;
         if (step_image_is_file(arguments))
                 path = TAKE_PTR(uri);
+        else if (step_has_importer(arguments))
+                path = import_by_site(job, uri, err);
         else if (job->has_image)
                 path = command_run_path(context, job->digest, err);
         else if ((arguments->load && !job->shared) || !is_cached(uri))
@@ -264,6 +279,8 @@ static int do_work(enum step_work work, const struct step_job *job, struct error
                 return save(job, &config, report, err);
         case STEP_WORK_REMOVE:
                 return step_remove_container(&config, job->arguments->name, err);
+        case STEP_WORK_RELEASE:
+                return step_importer_release(job, err);
         }
         return error_set(err, EINVAL, "unknown work");
 }

@@ -12,6 +12,7 @@ enum step_work {
         STEP_WORK_START,
         STEP_WORK_SAVE,
         STEP_WORK_REMOVE,
+        STEP_WORK_RELEASE, /* the image of the site's importer */
 };
 
 struct step_job {
@@ -24,7 +25,8 @@ struct step_job {
         int tell_fd;              /* to make: for STEP_RESOLVED and STEP_IMAGE; or -1 */
         struct report *report;    /* shared with the holder, which reads the counters */
         int log_fd;               /* a file in memory for everything that is printed */
-        int result_fd;            /* another one, for what a start without /etc/rc has made */
+        int result_fd;            /* another one, for what a start without /etc/rc has made, and
+                                   * for the path of an importer's image */
 };
 
 /* Whether the image is a file, by Pyxis' rule: it begins as a path does. */
@@ -46,5 +48,25 @@ bool step_image_is_cached(const struct step_arguments *arguments);
 /* What all children of the holder begin with. Returns 0, or -1. */
 int step_become_worker(int log_fd);
 
-/* The image file to start: of that digest in the cache, or the user's. malloc'd, or NULL. */
+/*
+ * The image file to start: of that digest in the cache, where the site's importer has it, or
+ * the user's. malloc'd, or NULL with *err.
+ */
 char *step_find_image(const struct step_job *job, struct error *err);
+
+/* ---- step_importer.c ---- */
+
+/* Whether the site's importer gets the image. */
+bool step_has_importer(const struct step_arguments *arguments);
+
+/*
+ * In the worker: have the importer get an image, whose path goes into the result, too. Returns
+ * the path, malloc'd, or NULL with *err.
+ */
+char *step_importer_get(const struct step_job *job, const char *uri, struct error *err);
+
+/* In the worker: the image is not needed any more. Returns 0, or -1 with *err. */
+int step_importer_release(const struct step_job *job, struct error *err);
+
+/* In the holder: the path of the result. malloc'd, or NULL with *err. */
+char *step_importer_result(const struct step_job *job, struct error *err);

@@ -16,6 +16,7 @@
         }
 
 static struct options options = NONE;
+static bool complete; /* those of a whole command, or of a part of it before a ":" */
 
 /* Longest value of a variable. spank_getenv copies. */
 #define VALUE_SIZE (64u << 10)
@@ -34,6 +35,22 @@ static bool is_missing(const char *option, const char *value)
         return true;
 }
 
+/*
+ * Whether the option was one of the sbatch or salloc that this srun is called in: Slurm passes
+ * it on in a variable, and gives it before those of the command line, which count.
+ */
+static bool is_inherited(const char *option)
+{
+        char name[128] = "SLURM_SPANK__SLURM_SPANK_OPTION_pyxis_container_";
+        size_t length = strlen(name);
+
+        (void)snprintf(name + length, sizeof(name) - length, "%s", option);
+        for (char *p = name + length; *p; p++)
+                if (*p == '-')
+                        *p = '_';
+        return getenv(name) != NULL;
+}
+
 /* Slurm can give the same value twice; two different ones are a mistake. */
 static int set_text(const char *option, char **target, const char *value)
 {
@@ -41,10 +58,17 @@ static int set_text(const char *option, char **target, const char *value)
                 return -1;
         if (*target && strcmp(*target, value) == 0)
                 return 0;
-        if (*target) {
+        if (*target && complete) {
+                slurm_error("pyxis: --container-%s differs between the parts of one srun, which "
+                            "Slurm gives the same: start them one by one, with --het-group=N",
+                            option);
+                return -1;
+        }
+        if (*target && !is_inherited(option)) {
                 slurm_error("pyxis: --container-%s specified multiple times", option);
                 return -1;
         }
+        free(*target);
         *target = strdup(value);
         return *target ? 0 : no_memory();
 }
@@ -381,7 +405,8 @@ static int complete_values(spank_t spank, char *buffer)
                                             ? NULL
                                             : get_variable(spank, variables[i].name, buffer);
 
-                if (value && variables[i].take(0, value, 0) < 0)
+                /* Scripts unset a variable like this, too. */
+                if (value && *value && variables[i].take(0, value, 0) < 0)
                         return -1;
         }
         return 0;
@@ -451,6 +476,7 @@ int options_complete(spank_t spank)
         if (complete_values(spank, buffer) < 0)
                 return -1;
         complete_choices(spank, buffer);
+        complete = true;
         if (!options_enabled() && spank_context() != S_CTX_REMOTE)
                 tell_of_ignored();
         return 0;
@@ -471,4 +497,5 @@ void options_release(void)
         strlist_release(&options.mounts);
         strlist_release(&options.env);
         options = (struct options)NONE;
+        complete = false;
 }

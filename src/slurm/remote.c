@@ -30,6 +30,7 @@
 #include "slurm/settings.h"
 #include "step/step.h"
 
+#define PYXIS_VERSION "0.24.0" /* whose importers and hooks of sites find what they expect */
 #define BATCH_STEP 0xfffffffbu /* SLURM_BATCH_SCRIPT, which is in slurm.h since 21.08 */
 
 static struct {
@@ -188,6 +189,9 @@ static bool is_decided(const char *variable)
                 { "ENROOT_UNSHARE_IPC=", options->unshare_ipc },
                 { "ENROOT_UNSHARE_UTS=", options->unshare_uts },
                 { "PYXIS_RUNTIME_PATH=", true },
+                { "PYXIS_VERSION=", true },
+                { "SLURM_JOB_UID=", true },
+                { "SLURM_JOB_GID=", true },
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(list); i++)
@@ -202,8 +206,10 @@ static int make_environment(spank_t spank, struct strlist *ret, struct error *er
 {
         const struct options *options = options_get();
         const char *path = getenv("PATH");
-        char **job = NULL;
+        char uid[16], gid[16], **job = NULL;
 
+        (void)snprintf(uid, sizeof(uid), "%u", state.uid);
+        (void)snprintf(gid, sizeof(gid), "%u", state.gid);
         if (spank_get_item(spank, S_JOB_ENV, &job) != ESPANK_SUCCESS || !job)
                 return error_set(err, EINVAL, "couldn't get the job's environment");
         for (; *job; job++)
@@ -212,6 +218,8 @@ static int make_environment(spank_t spank, struct strlist *ret, struct error *er
         if (add(ret, "PATH", path ? path : "/usr/local/bin:/usr/bin:/bin") < 0 ||
             add(ret, "XDG_RUNTIME_DIR", state.runtime_dir) < 0 ||
             add(ret, "PYXIS_RUNTIME_PATH", state.settings.runtime_path) < 0 ||
+            add(ret, "PYXIS_VERSION", PYXIS_VERSION) < 0 || add(ret, "SLURM_JOB_UID", uid) < 0 ||
+            add(ret, "SLURM_JOB_GID", gid) < 0 ||
             add_choice(ret, "ENROOT_MOUNT_HOME", options->mount_home) < 0 ||
             add_choice(ret, "ENROOT_REMAP_ROOT", options->remap_root) < 0 ||
             add_choice(ret, "ENROOT_ROOTFS_WRITABLE", options->writable) < 0 ||
@@ -321,6 +329,8 @@ static int make_arguments(spank_t spank, struct strlist *ret, struct error *err)
             add_flag(ret, "--temporary", !options->name) < 0 ||
             add_flag(ret, "--extract", !state.settings.use_squashfuse) < 0 ||
             add_flag(ret, "--load", state.settings.use_enroot_load) < 0 ||
+            add_text(ret, "--importer", *state.settings.importer ? state.settings.importer
+                                                                 : NULL) < 0 ||
             add_flag(ret, "--entrypoint", entrypoint) < 0 ||
             add_flag(ret, "--entrypoint-log", options->entrypoint_log == CHOICE_YES) < 0 ||
             /* Of many tasks, nobody wants to read it; a batch step has 0 in total. */

@@ -84,6 +84,8 @@ static int parse_one(struct settings *settings, const char *word)
                 return parse_path("enroot", equals + 1, settings->enroot);
         if (equals && strncmp(word, "transfer_ports=", length + 1) == 0)
                 return parse_ports(equals + 1, settings->transfer_ports);
+        if (equals && strncmp(word, "importer=", length + 1) == 0)
+                return parse_path("importer", equals + 1, settings->importer);
         if (equals && strncmp(word, "container_scope=", length + 1) == 0)
                 return parse_scope(equals + 1, &settings->job_scope);
         for (size_t i = 0; equals && i < ARRAY_SIZE(flags); i++)

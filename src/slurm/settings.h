@@ -12,6 +12,7 @@
 struct settings {
         char runtime_path[PATH_MAX];
         char enroot[PATH_MAX]; /* our program; "": look it up in PATH */
+        char importer[PATH_MAX]; /* a site's program that gets images; "": none */
         char transfer_ports[SETTINGS_PORTS_SIZE]; /* "FIRST-LAST" */
         bool execute_entrypoint, job_scope, sbatch_support, transfer, use_enroot_load,
                 use_squashfuse;
