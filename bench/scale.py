@@ -157,8 +157,7 @@ def cores(bench):
 def model(bench, works, measured, name):
     """Amdahl's law through the first and the last measured number of cores.
 
-    An import takes as long as its largest layer, too, which is one stream (known where the
-    section "import" ran before).
+    A layer is no longer one stream where its points are in the cache, as in these imports.
     """
     rows = bench.results["tables"]["Work on some cores, %s image" % name]["rows"]
     series, last = {}, measured[-1]
@@ -171,10 +170,7 @@ def model(bench, works, measured, name):
         # T(n) = T(1) (s + (1 - s) / n), solved for s.
         serial = min(max((more / one - 1 / last) / (1 - 1 / last), 0), 1)
         bench.results["facts"].setdefault("serial fraction", {})[work] = serial
-        known = bench.results["facts"].get(name, {})
-        least = known.get("longest_layer", 0) if work.startswith("enroot import") else 0
-        series[work] = [[number, one / max(one * (serial + (1 - serial) / number), least)]
-                        for number in MANY_CORES]
+        series[work] = [[number, 1 / (serial + (1 - serial) / number)] for number in MANY_CORES]
     bench.add_curve("cores", "Speed-up on more cores (1 and %d measured, others modelled)" % last,
                     ("cores", "times as fast as on one core"), series)
 

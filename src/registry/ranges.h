@@ -15,12 +15,12 @@
 
 #include "registry/transfer.h"
 
-#define RANGES_CHUNK      (8u << 20)  /* bytes of a lane, and of a head that has lanes */
+#define RANGES_CHUNK      (4u << 20)  /* bytes of a lane, and of a head that has lanes */
 #define RANGES_CHUNK_LONE (64u << 20) /* bytes of a head without: after so many, it may get some   \
                                        */
 #define RANGES_BLOB_SIZE (32u << 20)  /* smaller blobs are fetched with one request */
 
-/* Lanes of a session, which bounds what they hold in memory: 64 MiB. */
+/* Lanes of a session, which bounds what they hold in memory: 32 MiB. */
 #define RANGES_LANES 8u
 
 struct lane {

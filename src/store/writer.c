@@ -174,14 +174,13 @@ int store_begin(struct store *store, const char *digest, uint64_t size, struct s
         return 1;
 }
 
-static int flush(struct store_writer *writer, struct error *err)
+/* Hash the next bytes and write them to the file. */
+static int put(struct store_writer *writer, const void *data, size_t size, struct error *err)
 {
-        if (writer->buffered == 0)
-                return 0;
-        if (io_write_full(writer->fd, writer->buffer, writer->buffered) < 0)
+        sha256_update(writer->sha, data, size);
+        if (io_write_full(writer->fd, data, size) < 0)
                 return file_error(writer, "write", err);
-        writer->written += writer->buffered;
-        writer->buffered = 0;
+        writer->written += size;
         if (writer->written - writer->synced >= WRITEBACK_SIZE) {
                 (void)sync_file_range(writer->fd, (off_t)writer->synced,
                                       (off_t)(writer->written - writer->synced),
@@ -189,6 +188,14 @@ static int flush(struct store_writer *writer, struct error *err)
                 writer->synced = writer->written;
         }
         return 0;
+}
+
+static int flush(struct store_writer *writer, struct error *err)
+{
+        size_t size = writer->buffered;
+
+        writer->buffered = 0;
+        return size > 0 ? put(writer, writer->buffer, size, err) : 0;
 }
 
 int store_write(struct store_writer *writer, const void *data, size_t size, struct error *err)
@@ -204,15 +211,18 @@ int store_write(struct store_writer *writer, const void *data, size_t size, stru
                 size_t room = WRITE_SIZE - writer->buffered;
                 size_t n = size < room ? size : room;
 
-                memcpy(writer->buffer + writer->buffered, from, n);
-                writer->buffered += n;
-                from += n;
-                size -= n;
-                if (writer->buffered == WRITE_SIZE) {
-                        sha256_update(writer->sha, writer->buffer, writer->buffered);
-                        if (flush(writer, err) < 0)
+                /* What came early, over another connection, comes in long pieces. */
+                if (n == WRITE_SIZE) {
+                        if (put(writer, from, n, err) < 0)
+                                return -1;
+                } else {
+                        memcpy(writer->buffer + writer->buffered, from, n);
+                        writer->buffered += n;
+                        if (writer->buffered == WRITE_SIZE && flush(writer, err) < 0)
                                 return -1;
                 }
+                from += n;
+                size -= n;
         }
         return 0;
 }
@@ -239,7 +249,6 @@ int store_verify(struct store_writer *writer, struct error *err)
         if (store_writer_size(writer) != writer->size)
                 return error_set(err, EMSGSIZE, "got %" PRIu64 " of %" PRIu64 " bytes",
                                  store_writer_size(writer), writer->size);
-        sha256_update(writer->sha, writer->buffer, writer->buffered);
         if (flush(writer, err) < 0)
                 return -1;
         sha256_finish(writer->sha, actual);

@@ -13,7 +13,7 @@ import servers
 
 ALLOW = {"ENROOT_ALLOW_HTTP": "yes"}
 LARGE = 40 << 20  # above the size from which blobs come in ranges
-CHUNK = 8 << 20
+CHUNK = 4 << 20
 RATE = 40 << 20  # bytes a second of one connection
 
 
