@@ -229,6 +229,30 @@ def machine(quick):
             "date": time.strftime("%Y-%m-%d"), "quick": quick}
 
 
+def mount_disk(point, cache):
+    """Mount a file system of this run's own, which ends with its mount namespace.
+
+    Where ext4 has no journal, a new file costs a look at every one deleted in the last minutes
+    (kernel, fs/ext4/ialloc.c, recently_deleted): 200 microseconds after a large container was
+    removed, and whoever is measured next pays. With the journal that mkfs makes it does not.
+    """
+    disk = cache + "/disk"
+    with open(disk, "wb") as file:
+        free = os.statvfs(cache)
+        os.truncate(file.fileno(), free.f_bavail * free.f_frsize * 8 // 10)
+    try:
+        subprocess.run(["mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", disk],
+                       check=True)
+        subprocess.run(["mount", "-o", "loop", disk, point], check=True)
+        device = subprocess.run(["findmnt", "-n", "-o", "SOURCE", point], check=True,
+                                stdout=subprocess.PIPE).stdout.decode().strip()
+        # Not through the page cache a second time. Where that cannot be, all are slower alike.
+        subprocess.run(["losetup", "--direct-io=on", device], check=False)
+    finally:
+        os.unlink(disk)
+    os.chmod(point, 0o755)
+
+
 def build(directory):
     """A release build that measures, made where there is none."""
     if not os.path.exists(directory + "/build.ninja"):
