@@ -53,6 +53,13 @@ struct block_cache *block_cache_new(size_t block_size, size_t limit, block_load 
         return cache;
 }
 
+void block_cache_limit(struct block_cache *cache, size_t blocks)
+{
+        pthread_mutex_lock(&cache->lock);
+        cache->limit = blocks < BLOCKS_MIN ? BLOCKS_MIN : blocks;
+        pthread_mutex_unlock(&cache->lock);
+}
+
 void block_cache_free(struct block_cache *cache)
 {
         if (!cache)

@@ -51,6 +51,9 @@ typedef int (*block_load)(void *context, struct cached_block *block, struct erro
 struct block_cache *block_cache_new(size_t block_size, size_t limit, block_load load, void *context,
                                     struct error *err);
 
+/* Keep no more than so many blocks that nobody uses from now on (but a few, as ever). */
+void block_cache_limit(struct block_cache *cache, size_t blocks);
+
 /* No block may be in use. Accepts NULL. */
 void block_cache_free(struct block_cache *cache);
 

@@ -315,6 +315,14 @@ void squashfs_unmap(struct squashfs_image *image, struct squashfs_map *map)
         map->count = 0;
 }
 
+/* What a thread is at, and what it has in common with the one before and behind it. */
+#define BLOCKS_A_THREAD 4
+
+void squashfs_read_once(struct squashfs_image *image, unsigned int threads)
+{
+        block_cache_limit(image->data, (size_t)threads * BLOCKS_A_THREAD);
+}
+
 int squashfs_read_plain(struct squashfs_image *image, void *buffer, size_t size, uint64_t position,
                         struct error *err)
 {

@@ -247,6 +247,12 @@ int squashfs_map(struct squashfs_image *image, squashfs_ref file, uint64_t offse
                  struct squashfs_map *ret, struct error *err);
 void squashfs_unmap(struct squashfs_image *image, struct squashfs_map *map);
 
+/*
+ * All content will be read once, in the order in which it lies in the image, by so many
+ * threads: few decompressed blocks are kept, and those stay in the processor's caches.
+ */
+void squashfs_read_once(struct squashfs_image *image, unsigned int threads);
+
 /* Read the image itself, for extents of kind PLAIN. Returns 0, or -1 with *err. */
 int squashfs_read_plain(struct squashfs_image *image, void *buffer, size_t size,
                         uint64_t position, struct error *err);

@@ -116,7 +116,7 @@ int dir_cache_open(struct dir_cache *cache, const struct plan_directory *directo
 int dir_cache_keep(struct dir_cache *cache, struct plan_directory *directory, struct error *err)
 {
         if (!directory->parent || directory->number >= cache->kept)
-                return dir_cache_open(cache, directory, err);
+                return 0;
         directory->fd = open_directory(cache, directory, err);
-        return directory->fd;
+        return directory->fd < 0 ? -1 : 0;
 }

@@ -39,8 +39,9 @@ int dir_cache_open(struct dir_cache *cache, const struct plan_directory *directo
                    struct error *err);
 
 /*
- * The same before there are threads, for a directory whose number says that it is kept:
- * its descriptor becomes the plan's, and valid as long as that.
+ * Open a directory for all threads, if its number says that it is kept: its descriptor is
+ * the plan's and valid as long as that. While this thread alone opens directories. Returns
+ * 0, or -1 with *err.
  */
 int dir_cache_keep(struct dir_cache *cache, struct plan_directory *directory, struct error *err);
 

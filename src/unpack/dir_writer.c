@@ -141,15 +141,19 @@ static int add_directory(struct placement *placement, struct plan_directory *par
                 placement->capacity = capacity;
         }
         placement->nodes[count] = node;
-        return plan_add_directory(&placement->plan, parent, 0, node->name, err) ? 0 : -1;
+        return plan_add_directory(&placement->plan, parent, 0, node->inode->meta.mode, node->name,
+                                  err) ? 0 : -1;
 }
 
 static int fill_directory(struct placement *placement, struct plan_directory *directory,
                           struct error *err)
 {
         const struct tree_node *node = placement->nodes[directory->number];
-        int fd = dir_cache_keep(&placement->dirs, directory, err);
+        int fd;
 
+        if (dir_cache_keep(&placement->dirs, directory, err) < 0)
+                return -1;
+        fd = dir_cache_open(&placement->dirs, directory, err);
         if (fd < 0)
                 return -1;
         for (size_t i = 0; i < node->child_count; i++) {

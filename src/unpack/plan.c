@@ -2,11 +2,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "unpack/dir_cache.h"
-#include "unpack/make.h"
 #include "unpack/ref_set.h"
 #include "util/cancel.h"
 
@@ -60,8 +57,25 @@ static int reserve(void *list, size_t count, size_t *capacity)
         return 0;
 }
 
+/* Give a directory its number. Returns 0, or -1 without memory. */
+static int append_directory(struct plan *plan, struct plan_directory *directory)
+{
+        int status;
+
+        (void)pthread_mutex_lock(&plan->lock);
+        status = reserve(&plan->directories, plan->directory_count, &plan->directory_capacity);
+        if (status == 0) {
+                directory->number = (uint32_t)plan->directory_count;
+                plan->directories[plan->directory_count++] = directory;
+                (void)pthread_cond_signal(&plan->grown);
+        }
+        (void)pthread_mutex_unlock(&plan->lock);
+        return status;
+}
+
 struct plan_directory *plan_add_directory(struct plan *plan, struct plan_directory *parent,
-                                          squashfs_ref ref, const char *name, struct error *err)
+                                          squashfs_ref ref, uint16_t mode, const char *name,
+                                          struct error *err)
 {
         size_t size = strlen(name) + 1;
         struct plan_directory *directory;
@@ -72,20 +86,49 @@ struct plan_directory *plan_add_directory(struct plan *plan, struct plan_directo
                 return NULL;
         }
         directory = malloc(sizeof(*directory) + size);
-        if (!directory ||
-            reserve(&plan->directories, plan->directory_count, &plan->directory_capacity) < 0) {
+        if (directory) {
+                *directory = (struct plan_directory){
+                        .parent = parent,
+                        .ref = ref,
+                        .depth = parent ? parent->depth + 1 : 0,
+                        .mode = mode,
+                        .fd = -1,
+                };
+                memcpy(directory->name, name, size);
+        }
+        if (!directory || append_directory(plan, directory) < 0) {
                 free(directory);
                 error_no_memory(err);
                 return NULL;
         }
-        directory->parent = parent;
-        directory->ref = ref;
-        directory->number = (uint32_t)plan->directory_count;
-        directory->depth = parent ? parent->depth + 1 : 0;
-        directory->fd = -1;
-        memcpy(directory->name, name, size);
-        plan->directories[plan->directory_count++] = directory;
         return directory;
+}
+
+size_t plan_wait_directories(struct plan *plan, size_t first, struct plan_directory **ret,
+                             size_t size)
+{
+        size_t count;
+
+        (void)pthread_mutex_lock(&plan->lock);
+        while (plan->directory_count <= first && !plan->is_complete)
+                (void)pthread_cond_wait(&plan->grown, &plan->lock);
+        count = plan->directory_count - first;
+        if (plan->directory_count <= first)
+                count = 0;
+        else if (count > size)
+                count = size;
+        for (size_t i = 0; i < count; i++)
+                ret[i] = plan->directories[first + i];
+        (void)pthread_mutex_unlock(&plan->lock);
+        return count;
+}
+
+static void complete(struct plan *plan)
+{
+        (void)pthread_mutex_lock(&plan->lock);
+        plan->is_complete = true;
+        (void)pthread_cond_broadcast(&plan->grown);
+        (void)pthread_mutex_unlock(&plan->lock);
 }
 
 static int add_item(struct plan *plan, struct plan_directory *directory,
@@ -127,6 +170,8 @@ void plan_release(struct plan *plan)
                 free(plan->items[i]);
         free(plan->directories);
         free(plan->items);
+        (void)pthread_cond_destroy(&plan->grown);
+        (void)pthread_mutex_destroy(&plan->lock);
         *plan = (struct plan)PLAN_INIT;
 }
 
@@ -136,7 +181,6 @@ struct plan_walk {
         struct plan *plan;
         struct squashfs_image *image;
         struct plan_directory *directory; /* being listed */
-        int fd;                           /* of it */
         struct ref_set seen;              /* inodes of directories */
 };
 
@@ -155,18 +199,13 @@ static int note_directory(struct plan_walk *walk, const struct plan_directory *d
         return 0;
 }
 
-static int make_directory(struct plan_walk *walk, const struct squashfs_dirent *entry,
+static int plan_directory(struct plan_walk *walk, const struct squashfs_dirent *entry,
                           const struct squashfs_stat *stat, struct error *err)
 {
-        struct plan_directory *directory =
-                plan_add_directory(walk->plan, walk->directory, entry->ref, entry->name, err);
+        const struct plan_directory *directory = plan_add_directory(
+                walk->plan, walk->directory, entry->ref, stat->meta.mode, entry->name, err);
 
-        if (!directory || note_directory(walk, directory, err) < 0)
-                return -1;
-        /* Mostly that is all, and the mode needs no change in the end. */
-        if (mkdirat(walk->fd, entry->name, make_mode(ENTRY_DIRECTORY, stat->meta.mode) & 01777) < 0)
-                return error_errno(err, "mkdir");
-        return 0;
+        return directory ? note_directory(walk, directory, err) : -1;
 }
 
 static int plan_entry(const struct squashfs_dirent *entry, void *context, struct error *err)
@@ -178,7 +217,7 @@ static int plan_entry(const struct squashfs_dirent *entry, void *context, struct
         if (status == 0) {
                 switch (stat.meta.type) {
                 case ENTRY_DIRECTORY:
-                        status = make_directory(walk, entry, &stat, err);
+                        status = plan_directory(walk, entry, &stat, err);
                         break;
                 case ENTRY_CHAR_DEVICE:
                 case ENTRY_BLOCK_DEVICE:
@@ -206,29 +245,29 @@ static int compare_items(const void *a, const void *b)
 }
 
 /* The list of directories is also the queue of those to visit. */
-static int walk_directories(struct plan_walk *walk, struct dir_cache *cache, struct error *err)
+static int walk_directories(struct plan_walk *walk, struct error *err)
 {
         struct plan *plan = walk->plan;
 
         for (size_t i = 0; i < plan->directory_count; i++) {
                 walk->directory = plan->directories[i];
-                walk->fd = dir_cache_keep(cache, walk->directory, err);
-                if (walk->fd < 0 || cancel_check(err) < 0 ||
+                if (cancel_check(err) < 0 ||
                     squashfs_list(walk->image, walk->directory->ref, 0, plan_entry, walk, err) < 0)
                         return -1;
         }
         return 0;
 }
 
-int plan_build(struct plan *plan, struct squashfs_image *image, struct dir_cache *cache,
-               struct error *err)
+int plan_build(struct plan *plan, struct squashfs_image *image, struct error *err)
 {
         struct plan_walk walk = { .plan = plan, .image = image, .seen = REF_SET_INIT };
-        struct plan_directory *root = plan_add_directory(plan, NULL, squashfs_root(image), "", err);
+        struct plan_directory *root =
+                plan_add_directory(plan, NULL, squashfs_root(image), 0, "", err);
         int status = root ? note_directory(&walk, root, err) : -1;
 
         if (status == 0)
-                status = walk_directories(&walk, cache, err);
+                status = walk_directories(&walk, err);
+        complete(plan);
         ref_set_release(&walk.seen);
         if (status == 0 && plan->item_count > 0)
                 qsort(plan->items, plan->item_count, sizeof(*plan->items), compare_items);

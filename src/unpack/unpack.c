@@ -1,5 +1,5 @@
 /*
- * Extraction in three steps: directories and a list of the rest (plan.c), files on
+ * Extraction in three steps: directories while a list of the rest is made (plan.c), files on
  * several threads, then the directories' own modes and times, which would not
  * survive what is made inside them.
  *
@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "unpack/directories.h"
 #include "unpack/extract.h"
 #include "util/cancel.h"
 #include "util/cleanup.h"
@@ -104,6 +105,36 @@ static uint64_t take(struct unpack *unpack, uint64_t count, uint64_t end, uint64
         unpack->next += count;
         pthread_mutex_unlock(&unpack->lock);
         return count;
+}
+
+/* ---- the plan and its directories ---- */
+
+static void *make_beside(void *maker)
+{
+        (void)make_directories(maker);
+        return NULL;
+}
+
+static int plan_and_make_directories(struct unpack *unpack, struct squashfs_image *image)
+{
+        struct directory_maker maker = {
+                .plan = unpack->plan,
+                .cache = &unpack->extractors[0].dirs,
+                .err = ERROR_INIT,
+        };
+        pthread_t thread;
+        bool beside = unpack->threads > 1 && thread_start(&thread, make_beside, &maker) == 0;
+        int status = plan_build(unpack->plan, image, unpack->err);
+
+        if (beside)
+                pthread_join(thread, NULL);
+        else if (status == 0)
+                (void)make_directories(&maker);
+        if (status < 0)
+                return -1;
+        if (maker.status < 0)
+                *unpack->err = maker.err;
+        return maker.status;
 }
 
 /* ---- files that all threads write ---- */
@@ -276,8 +307,9 @@ int unpack_image(struct squashfs_image *image, int dir_fd, const struct unpack_o
 
         if (root_fd < 0)
                 return error_errno(err, "open the directory to extract to");
+        squashfs_read_once(image, unpack.threads);
         if (prepare(&unpack, image, root_fd, open_files_raise(&files, root_fd), err) < 0 ||
-            plan_build(&plan, image, &unpack.extractors[0].dirs, err) < 0 ||
+            plan_and_make_directories(&unpack, image) < 0 ||
             extract_shared_files(&unpack) < 0 || run_step(&unpack, step_items) < 0)
                 return -1;
         return run_step(&unpack, step_directories);
