@@ -71,10 +71,12 @@ static void advance(struct holder *holder)
                 result = holder_begin(holder, &err);
         if (result == 0 && holder->state == STATE_MADE && holder->answer_count > 0)
                 result = holder_begin_start(holder, &err);
-        if (result < 0)
+        if (result < 0) {
                 holder_fail(holder, err.message, false);
+                holder_share_failure(holder);
+        }
         holder_flush(holder);
-        if (holder->state == STATE_READY || holder->state == STATE_FAILED)
+        if (holder->state == STATE_READY || (holder->state == STATE_FAILED && !holder->asks))
                 answer_tasks(holder);
 }
 
@@ -132,7 +134,9 @@ static void worker_has_made(struct holder *holder, int status)
         }
         holder_fail(holder, reason, true);
         holder_tell_signal(holder, status);
-        if (!holder->has_image)
+        if (!holder->transfers)
+                holder_share_failure(holder);
+        else if (!holder->has_image)
                 holder_tell_transfer(holder, STEP_FAILED, "");
 }
 
@@ -159,6 +163,7 @@ static void worker_has_started(struct holder *holder, int status)
                           "using --no-container-entrypoint",
              true);
         holder_tell_signal(holder, status);
+        holder_share_failure(holder);
 }
 
 static void reap(struct holder *holder)
@@ -173,6 +178,8 @@ static void reap(struct holder *holder)
                         holder->reaper = 0;
                 if (pid == holder->transfer)
                         holder->transfer = 0;
+                if (pid == holder->failure)
+                        holder->failure = 0;
                 if (pid != holder->worker)
                         continue;
                 if (holder->work == STEP_WORK_MAKE)
@@ -245,19 +252,24 @@ int command_step(const struct step_arguments *arguments, int control, char *cons
                 return -1;
         holder.reaper = step_reap_begin(arguments, environment);
         /* An import needs no task; a relative path is one of the first task's directory. */
-        if (early && holder_begin(&holder, err) < 0)
+        if (early && holder_begin(&holder, err) < 0) {
                 holder_fail(&holder, err->message, false);
+                holder_share_failure(&holder);
+        }
         for (;;) {
                 struct pollfd fds[] = {
                         { .fd = holder.control_fd, .events = POLLIN },
                         { .fd = holder.signal_fd, .events = POLLIN },
                         { .fd = holder.transfer_fd, .events = POLLIN },
                         { .fd = holder.tell_fd, .events = POLLIN },
+                        { .fd = holder.failure_fd, .events = POLLIN },
                 };
 
                 if (poll(fds, ARRAY_SIZE(fds), holder_tell_progress(&holder)) < 0 &&
                     errno != EINTR)
                         return error_errno(err, "poll");
+                if (fds[4].revents)
+                        holder_hear_failure(&holder);
                 if (fds[3].revents)
                         holder_hear_worker(&holder);
                 if (fds[2].revents && holder_hear_transfer(&holder, err) < 0)

@@ -99,7 +99,7 @@ static unsigned int kill_children(const struct holder *holder)
                 pid_t pid = (pid_t)strtol(word, NULL, 10);
 
                 if (pid <= 0 || pid == holder->reaper || pid == holder->transfer ||
-                    is_server(pid))
+                    pid == holder->failure || is_server(pid))
                         continue;
                 /* One that is gone at once may have left us its children in that moment. */
                 if (kill(pid, SIGKILL) == 0)
@@ -160,16 +160,16 @@ static int await_worker(struct holder *holder, int answers)
         return await_child(holder, TAKE(holder->worker, 0), answers);
 }
 
-/* Other nodes have all of the image, unless the step was ended. */
-static void end_transfer(struct holder *holder, int answers, bool at_once)
+/* Other nodes have heard all that they wait for, unless the step was ended. */
+static void end_relay(struct holder *holder, pid_t relay, int fd, int answers, bool at_once)
 {
-        if (!holder->transfer)
+        if (!relay)
                 return;
         if (at_once)
-                (void)kill(holder->transfer, SIGTERM);
-        else
-                holder_tell_transfer(holder, STEP_END, "");
-        (void)await_child(holder, TAKE(holder->transfer, 0), answers);
+                (void)kill(relay, SIGTERM);
+        else if (fd >= 0)
+                (void)holder_send(fd, STEP_END, "");
+        (void)await_child(holder, relay, answers);
 }
 
 static void tell_end(int socket, enum step_kind kind, struct holder *holder)
@@ -226,5 +226,6 @@ void holder_end(struct holder *holder, int answers, bool at_once)
                 (void)await_worker(holder, answers);
         if (holder->imported && holder_begin_work(holder, STEP_WORK_RELEASE, &ignored) == 0)
                 release(holder, answers);
-        end_transfer(holder, answers, at_once);
+        end_relay(holder, TAKE(holder->transfer, 0), holder->transfer_fd, answers, at_once);
+        end_relay(holder, TAKE(holder->failure, 0), holder->failure_fd, answers, at_once);
 }

@@ -4,6 +4,7 @@
  *      step_tell.c       what the tasks are told
  *      step_container.c  which container it is, and its start
  *      step_transfer.c   the image, from other nodes and for them
+ *      step_failure.c    a failure that other nodes have as well
  *      step_work.c       what children do
  *      step_end.c        the end of a step
  *      step_reap.c       what steps that could not end have left
@@ -55,10 +56,14 @@ struct holder {
         int64_t told;                   /* when progress was told last, in milliseconds */
         bool terminal;                  /* srun's standard error is one */
 
-        bool transfers; /* the nodes of the step share one import */
+        bool has_peers; /* other nodes of the step, to whom place leads */
+        bool transfers; /* they share one import */
         struct relay_place place;
         pid_t transfer; /* the process that does it; 0: none */
         int transfer_fd;
+        pid_t failure; /* the process by which nodes hear of each other's failures; 0: none */
+        int failure_fd;
+        bool asks; /* we have failed; lines wait until we know that no other node tells why */
 
         char *target; /* an image file or a container's name */
         pid_t running; /* a process of the container, which runs already; 0: none */
@@ -76,7 +81,7 @@ struct holder {
                 .arguments = (arguments_), .environment = (environment_),                          \
                 .control_fd = (control_), .signal_fd = -1, .log_fd = -1, .result_fd = -1,          \
                 .tell_fd = -1, .transfer_fd = -1,                                                  \
-                .environment_fd = -1, .entrance = RUNTIME_ENTRANCE_INIT,                           \
+                .failure_fd = -1, .environment_fd = -1, .entrance = RUNTIME_ENTRANCE_INIT,                           \
         }
 
 void holder_release(struct holder *holder);
@@ -127,6 +132,13 @@ int holder_tell_progress(struct holder *holder);
  */
 int holder_take_secret(struct holder *holder, struct error *err);
 
+/*
+ * Start the process that speaks to other nodes. Returns its number, and *ret_fd the socket to it;
+ * or -1 with *err.
+ */
+pid_t holder_begin_relay(const struct holder *holder, const struct relay_place *place,
+                         enum relay_role role, int *ret_fd, struct error *err);
+
 /* Begin to get the image from other nodes (or, as the first, to pass it on). 0, or -1 with *err. */
 int holder_begin_transfer(struct holder *holder, enum relay_role role, struct error *err);
 
@@ -136,6 +148,14 @@ void holder_hear_worker(struct holder *holder);
 
 /* Tell the other nodes. */
 void holder_tell_transfer(struct holder *holder, enum step_kind kind, const char *text);
+
+/* ---- step_failure.c ---- */
+
+/* After holder_fail: one node tells what several have. */
+void holder_share_failure(struct holder *holder);
+
+/* What the other nodes say about theirs. */
+void holder_hear_failure(struct holder *holder);
 
 /* ---- step_container.c ---- */
 

@@ -16,7 +16,8 @@
 void holder_release(struct holder *holder)
 {
         int *fds[] = { &holder->control_fd, &holder->signal_fd, &holder->log_fd, &holder->result_fd,
-                       &holder->environment_fd, &holder->tell_fd, &holder->transfer_fd };
+                       &holder->environment_fd, &holder->tell_fd, &holder->transfer_fd,
+                       &holder->failure_fd };
 
         for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
                 if (*fds[i] >= 0)
@@ -58,7 +59,7 @@ static void forget_task(struct holder *holder, size_t i)
 /* Tell the first task that can hear it. */
 void holder_flush(struct holder *holder)
 {
-        while (holder->lines.count > 0 && holder->answer_count > 0) {
+        while (!holder->asks && holder->lines.count > 0 && holder->answer_count > 0) {
                 enum step_kind kind = holder->lines_are_errors ? STEP_ERROR : STEP_INFO;
 
                 if (holder_send(holder->answers[0], kind, holder->lines.items[0]) < 0)

@@ -25,12 +25,6 @@ static const char *find_variable(char *const *environment, const char *name)
         return NULL;
 }
 
-/* Only what each node would fetch alike can be had from another one. */
-static bool is_shared(const struct holder *holder)
-{
-        return holder->arguments->node_count > 1 && step_image_is_cached(holder->arguments);
-}
-
 int holder_take_secret(struct holder *holder, struct error *err)
 {
         const struct step_arguments *arguments = holder->arguments;
@@ -49,18 +43,20 @@ int holder_take_secret(struct holder *holder, struct error *err)
                 .node = arguments->node,
                 .node_count = arguments->node_count,
         };
-        holder->transfers =
-                is_shared(holder) && arguments->step && holder->place.nodes &&
+        holder->has_peers =
+                arguments->node_count > 1 && arguments->step && holder->place.nodes &&
                 relay_parse_secret(message.text, holder->place.secret) == 0 &&
                 relay_parse_ports(arguments->ports, &holder->place.first_port,
-                                     &holder->place.last_port) == 0;
+                                  &holder->place.last_port) == 0;
+        /* Only what each node would fetch alike can be had from another one. */
+        holder->transfers = holder->has_peers && step_image_is_cached(arguments);
         return 0;
 }
 
 /* ---- the child ---- */
 
-static int transfer(const struct holder *holder, enum relay_role role, int control,
-                    struct error *err)
+static int transfer(const struct holder *holder, const struct relay_place *place,
+                    enum relay_role role, int control, struct error *err)
 {
         auto_config struct config config = { 0 };
         const struct command_context context = { .config = &config, .report = holder->report };
@@ -69,14 +65,14 @@ static int transfer(const struct holder *holder, enum relay_role role, int contr
         if (config_load(&config, holder->environment, err) < 0)
                 return -1;
         store = store_open(config.cache_path, err);
-        if (!store || relay_run(&holder->place, role, store, control, holder->report, err) < 0)
+        if (!store || relay_run(place, role, store, control, holder->report, err) < 0)
                 return -1;
         cache_keep_limits(&context);
         return 0;
 }
 
-static _Noreturn void become_transfer(const struct holder *holder, enum relay_role role,
-                                      int control)
+static _Noreturn void become_transfer(const struct holder *holder, const struct relay_place *place,
+                                      enum relay_role role, int control)
 {
         struct error err = ERROR_INIT;
 
@@ -85,10 +81,11 @@ static _Noreturn void become_transfer(const struct holder *holder, enum relay_ro
         cancel_install();
         if (step_become_worker(STDOUT_FILENO) < 0)
                 _exit(EXIT_FAILURE);
-        _exit(transfer(holder, role, control, &err) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+        _exit(transfer(holder, place, role, control, &err) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
-int holder_begin_transfer(struct holder *holder, enum relay_role role, struct error *err)
+pid_t holder_begin_relay(const struct holder *holder, const struct relay_place *place,
+                         enum relay_role role, int *ret_fd, struct error *err)
 {
         auto_close int ours = -1, its = -1;
         int sockets[2];
@@ -103,10 +100,19 @@ int holder_begin_transfer(struct holder *holder, enum relay_role role, struct er
                 return error_errno(err, "cannot start a process");
         if (child == 0) {
                 (void)close(TAKE_FD(ours));
-                become_transfer(holder, role, its);
+                become_transfer(holder, place, role, its);
         }
+        *ret_fd = TAKE_FD(ours);
+        return child;
+}
+
+int holder_begin_transfer(struct holder *holder, enum relay_role role, struct error *err)
+{
+        pid_t child = holder_begin_relay(holder, &holder->place, role, &holder->transfer_fd, err);
+
+        if (child < 0)
+                return -1;
         holder->transfer = child;
-        holder->transfer_fd = TAKE_FD(ours);
         return 0;
 }
 
@@ -114,13 +120,8 @@ int holder_begin_transfer(struct holder *holder, enum relay_role role, struct er
 
 void holder_tell_transfer(struct holder *holder, enum step_kind kind, const char *text)
 {
-        struct step_message message = { .kind = kind };
-        struct error ignored = ERROR_INIT;
-
-        if (holder->transfer_fd < 0)
-                return;
-        (void)snprintf(message.text, sizeof(message.text), "%s", text);
-        (void)step_send(holder->transfer_fd, &message, &ignored);
+        if (holder->transfer_fd >= 0)
+                (void)holder_send(holder->transfer_fd, kind, text);
 }
 
 static void take_digest(struct holder *holder, const char *text)

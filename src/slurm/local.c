@@ -48,7 +48,7 @@ int local_post_opt(spank_t spank)
 {
         if (options_complete(spank) < 0)
                 return -1;
-        if (transfer && options_get()->image)
+        if (transfer && options_enabled())
                 make_secret();
         return 0;
 }

@@ -288,11 +288,10 @@ static char *make_name(void)
         return length < 0 ? NULL : name;
 }
 
-/* Whether the nodes of the step share one import. */
-static bool transfers(void)
+/* Whether the nodes of the step speak to each other. */
+static bool has_peers(void)
 {
-        return state.settings.transfer && *state.secret && state.nodes > 1 &&
-               options_get()->image;
+        return state.settings.transfer && *state.secret && state.nodes > 1;
 }
 
 /* Where the node is in its step. */
@@ -300,7 +299,7 @@ static int add_place(struct strlist *list)
 {
         char step[32], node[16], nodes[16];
 
-        if (!transfers())
+        if (!has_peers())
                 return 0;
         (void)snprintf(step, sizeof(step), "%u.%u", state.job, state.step);
         (void)snprintf(node, sizeof(node), "%u", state.node);
@@ -349,7 +348,7 @@ static int send_secret(int control, struct error *err)
 {
         struct step_message message = { .kind = STEP_SECRET };
 
-        if (!transfers())
+        if (!has_peers())
                 return 0;
         (void)snprintf(message.text, sizeof(message.text), "%s", state.secret);
         return step_send(control, &message, err);

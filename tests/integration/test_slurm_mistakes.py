@@ -1,8 +1,11 @@
 """slurm mistakes: what is wrong in a job is said in one clear line, on three nodes with six tasks."""
 import os
 import re
+import shutil
 import subprocess
 
+import harness
+import images
 import slurm_cluster
 
 
@@ -95,3 +98,44 @@ class TestBeforeTheJob(MistakeCase):
     def test_other_sources_are_for_the_nodes_to_judge(self):
         """Only references have a grammar that srun knows."""
         self.fails("--nodes=1", "--container-image=oci:UPPER/x", says=r"\[ERROR\] ")
+
+
+class TestOnTheNodes(MistakeCase):
+    """What only nodes can find out is told by one of them."""
+
+    def test_an_image_that_is_not_there(self):
+        """Unknown image: the registry's answer, and which image it is about."""
+        result = self.fails("--container-image=%s-none" % self.reference(),
+                            says=r"\[ERROR\] .*no such image or tag")
+        self.assertEqual(len(re.findall("pyxis: failed to import docker image", result.err)), 1)
+
+    def test_an_image_of_another_architecture(self):
+        path = self.user.work + "/foreign"
+        layout = images.Layout(path)
+        layout.finish(layout.manifest([layout.layer(images.Tar().file("file"))],
+                                      architecture="s390x"))
+        host = slurm_cluster.registry().host
+        images.push(path, harness.world.servers.plain.host, "tests/foreign")
+        self.fails("--container-image=%s#tests/foreign" % host, says=r"\[ERROR\] .*s390x")
+
+    def test_a_file_that_is_not_there(self):
+        for path in ("/no/such/image.sqsh", "./image.sqsh"):
+            self.fails("--container-image=" + path, says=r"\[ERROR\] .*image.sqsh: No such file")
+
+    def test_a_mount_of_nothing(self):
+        """An image file, and an image of a registry that is there: the failure is the start's."""
+        for image in (self.image(), self.reference()):
+            self.fails("--container-image=" + image, "--container-mounts=/no/such:/mnt",
+                       says=r"\[ERROR\] .*/no/such.*No such file")
+
+    def test_a_container_that_is_not_there(self):
+        self.fails("--container-name=never", says="pyxis: .*pyxis_never.* does not exist")
+
+    def test_what_only_one_node_lacks(self):
+        """That node tells it, although others of the step have begun."""
+        image = self.user.work + "/image.sqsh"
+        shutil.copy(self.image(), image)
+        result = self.srun("-N3", "--ntasks=3", "sh", "-c",
+                           "test $SLURM_NODEID = 2 || cp %s /tmp/image.sqsh" % image)
+        result = self.fails("--container-image=/tmp/image.sqsh", says=r"\[ERROR\] .*No such file")
+        self.assertIn("node3: error: pyxis", result.err)
