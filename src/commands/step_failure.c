@@ -10,6 +10,9 @@
 
 #include "commands/step_holder.h"
 
+/* Milliseconds. What all nodes fail in, they fail in at once; a reason told twice does no harm. */
+#define FAILURE_PATIENCE 5000
+
 void holder_share_failure(struct holder *holder)
 {
         struct relay_place place = holder->place;
@@ -21,6 +24,7 @@ void holder_share_failure(struct holder *holder)
                 return;
         (void)snprintf(step, sizeof(step), "%s failure", place.step);
         place.step = step;
+        place.patience = FAILURE_PATIENCE;
         child = holder_begin_relay(holder, &place, place.node == 0 ? RELAY_FIRST : RELAY_RECEIVE,
                                    &holder->failure_fd, &ignored);
         if (child < 0)

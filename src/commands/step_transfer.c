@@ -13,6 +13,9 @@
 #include "commands/step_holder.h"
 #include "util/cancel.h"
 
+/* Milliseconds. Slurm starts a step's nodes within a few seconds of each other. */
+#define IMAGE_PATIENCE 10000
+
 /* ---- whether ---- */
 
 static const char *find_variable(char *const *environment, const char *name)
@@ -42,6 +45,7 @@ int holder_take_secret(struct holder *holder, struct error *err)
                 .nodes = find_variable(holder->environment, "SLURM_STEP_NODELIST"),
                 .node = arguments->node,
                 .node_count = arguments->node_count,
+                .patience = IMAGE_PATIENCE,
         };
         holder->has_peers =
                 arguments->node_count > 1 && arguments->step && holder->place.nodes &&

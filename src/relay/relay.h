@@ -42,6 +42,7 @@ struct relay_place {
         const char *nodes; /* as Slurm lists them; their order is that of the indices */
         uint32_t node, node_count;
         uint16_t first_port, last_port;
+        int patience; /* milliseconds in which the nodes come; a third of them for the parent */
         unsigned char secret[RELAY_SECRET_SIZE];
 };
 

@@ -14,7 +14,6 @@
 #include "relay/node.h"
 
 #define BEAT_TIME  5000  /* milliseconds of silence before a sign of life */
-#define LATE_TIME  10000 /* milliseconds after our start in which others may still come */
 #define QUEUE_SIZE 64    /* of listen(2) */
 
 /* ---- listening ---- */
@@ -284,7 +283,7 @@ bool server_is_done(const struct node *node)
         for (size_t i = 0; i < node->child_count; i++)
                 if (node->children[i].phase == CHILD_FRAMES)
                         return false;
-        return node->heard >= expected || link_now() - node->started > LATE_TIME;
+        return node->heard >= expected || link_now() - node->started > node->place->patience;
 }
 
 void server_drop_readers(struct node *node)

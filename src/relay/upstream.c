@@ -14,9 +14,7 @@
 #include "relay/hostlist.h"
 #include "relay/node.h"
 
-/* Milliseconds. Slurm starts a step's nodes within a few seconds of each other. */
-#define START_PATIENCE  10000  /* for any node to be reached */
-#define PARENT_PATIENCE 3000   /* of these, for the parent alone */
+/* Milliseconds. */
 #define LOSS_PATIENCE   3000   /* for another one, when one has gone */
 #define CONNECT_TIME    3000   /* a machine that drops packets does not answer */
 #define FIRST_PAUSE     5      /* between two looks at the same node: nodes start as one */
@@ -386,8 +384,8 @@ void upstream_begin(struct node *node)
         struct upstream *up = &node->upstream;
 
         up->count = plan_candidates(node->place->node, up->candidates);
-        up->patience = node->started + START_PATIENCE;
-        up->parent_only = node->started + PARENT_PATIENCE;
+        up->patience = node->started + node->place->patience;
+        up->parent_only = node->started + node->place->patience / 3;
         begin_round(node);
 }
 
