@@ -3,6 +3,7 @@
 #include "slurm/contexts.h"
 #include "slurm/options.h"
 #include "slurm/settings.h"
+#include "slurm/submission.h"
 
 static bool enabled;
 
@@ -13,6 +14,7 @@ int allocator_init(spank_t spank, int argc, char **argv)
         if (settings_parse(&settings, argc, argv) < 0)
                 return -1;
         enabled = settings.sbatch_support;
+        submission_begin(&settings);
         return enabled ? options_register(spank) : 0;
 }
 

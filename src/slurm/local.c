@@ -14,6 +14,7 @@
 #include "slurm/contexts.h"
 #include "slurm/options.h"
 #include "slurm/settings.h"
+#include "slurm/submission.h"
 #include "step/step.h"
 
 static bool transfer;
@@ -25,6 +26,7 @@ int local_init(spank_t spank, int argc, char **argv)
         if (settings_parse(&settings, argc, argv) < 0)
                 return -1;
         transfer = settings.transfer;
+        submission_begin(&settings);
         return options_register(spank);
 }
 

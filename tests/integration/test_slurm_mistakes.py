@@ -118,6 +118,10 @@ class TestOnTheNodes(MistakeCase):
         images.push(path, harness.world.servers.plain.host, "tests/foreign")
         self.fails("--container-image=%s#tests/foreign" % host, says=r"\[ERROR\] .*s390x")
 
+    def test_an_importer_knows_its_images_itself(self):
+        self.set_plugin("importer=/bin/false")
+        self.fails("--container-image=UPPER/image", says="pyxis: failed to import")
+
     def test_a_file_that_is_not_there(self):
         for path in ("/no/such/image.sqsh", "./image.sqsh"):
             self.fails("--container-image=" + path, says=r"\[ERROR\] .*image.sqsh: No such file")
