@@ -43,12 +43,12 @@ int oci_signal_number(const char *word)
 
         if (*word && !*end)
                 return number > 0 && number < NSIG ? (int)number : -1;
-        if (strncmp(word, "SIG", 3) == 0)
+        if (strncasecmp(word, "SIG", 3) == 0)
                 word += 3;
         for (int sig = 1; sig < NSIG; sig++) {
                 const char *name = sigabbrev_np(sig);
 
-                if (name && strcmp(name, word) == 0)
+                if (name && strcasecmp(name, word) == 0)
                         return sig;
         }
         return -1;

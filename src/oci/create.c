@@ -135,6 +135,13 @@ static int check_ids(const struct creation *creation, struct error *err)
         return 0;
 }
 
+static void report_ignored(const struct creation *creation, const struct strlist *names)
+{
+        for (size_t i = 0; i < names->count; i++)
+                report_warn(creation->report, "config.json: %s is not supported and ignored",
+                            names->items[i]);
+}
+
 static int check_bundle(struct creation *creation, struct error *err)
 {
         const struct oci_spec *spec = &creation->spec;
@@ -146,9 +153,8 @@ static int check_bundle(struct creation *creation, struct error *err)
                 return error_errno(err, "root: %s", spec->rootfs);
         if (!S_ISDIR(st.st_mode))
                 return error_set(err, ENOTDIR, "root: %s is not a directory", spec->rootfs);
-        for (size_t i = 0; i < spec->ignored.count; i++)
-                report_warn(creation->report, "config.json: %s is not supported and ignored",
-                            spec->ignored.items[i]);
+        report_ignored(creation, &spec->ignored);
+        report_ignored(creation, &spec->process.ignored);
         if (label_check(&spec->process, spec->mount_label, err) < 0 ||
             settle_user_namespace(creation, err) < 0 || check_ids(creation, err) < 0)
                 return -1;

@@ -73,6 +73,7 @@ struct oci_process {
         size_t rlimit_count;
         int oom_score;
         char *apparmor_profile, *selinux_label; /* NULL: none */
+        struct strlist ignored;                 /* capabilities that are not known */
         struct oci_scheduler scheduler;
         int io_priority;                          /* as ioprio_set(2) takes it; 0: none */
         struct oci_cpus initial_cpus, final_cpus; /* of "exec", before and in the cgroup */
@@ -200,7 +201,7 @@ void oci_process_release(struct oci_process *process);
 int oci_capability_number(const char *name);
 const char *oci_capability_name(unsigned int number);
 
-/* The number of a signal ("15", "TERM", "SIGTERM"), or -1. */
+/* The number of a signal ("15", "TERM", "SIGTERM", in small letters, too), or -1. */
 int oci_signal_number(const char *word);
 
 /* Whether a container may have this name. */
@@ -290,8 +291,9 @@ int oci_state_print(const struct oci_state *state, bool all, struct strbuf *text
 /* ---- the commands ---- */
 
 /*
- * For commands that enter containers: as root, execute a copy of this program that no
- * container can change. Returns 0 where that is not needed or done; -1 with *err.
+ * For commands that enter containers: where their processes could write to this program's
+ * file, execute a copy that nobody can change. Returns 0 where that is not needed or done;
+ * -1 with *err.
  */
 int oci_become_copy(char **argv, char **environment, struct error *err);
 

@@ -1,8 +1,10 @@
 /*
- * Root's containers without a user namespace run as root of the machine, and between
- * entering one and execve(2) a process of this program is there whose file can be reached
- * as /proc/PID/exe and written to once nobody executes it (CVE-2019-5736). So it executes a
- * copy of itself in memory that nobody can write to.
+ * Between entering a container and execve(2) a process of this program is there, and what it
+ * executes may be this program again (a link to /proc/self/exe), so that its file can be
+ * reached as /proc/PID/exe and written to once nobody executes it (CVE-2019-5736). Where
+ * those inside are who may write to it, that is root of the machine without a user
+ * namespace, or the user for whom the program was installed in a home directory, it
+ * executes a copy of itself in memory that nobody can write to.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +26,15 @@ static bool is_copy(void)
 
         return readlink("/proc/self/exe", path, sizeof(path) - 1) > 0 &&
                strncmp(path, "/memfd:", 7) == 0;
+}
+
+/* The owner could give himself the right. */
+static bool can_be_changed(void)
+{
+        struct stat st;
+
+        return stat("/proc/self/exe", &st) < 0 || st.st_uid == geteuid() ||
+               access("/proc/self/exe", W_OK) == 0;
 }
 
 static int make_copy(void)
@@ -52,11 +63,11 @@ int oci_become_copy(char **argv, char **environment, struct error *err)
 {
         auto_close int fd = -1;
 
-        if (geteuid() != 0 || is_copy())
+        if (!can_be_changed() || is_copy())
                 return 0;
         fd = make_copy();
         if (fd >= 0)
                 (void)fexecve(fd, argv, environment);
-        return error_errno(err, "cannot execute a copy of the program, which keeps containers of "
-                                "root from changing it");
+        return error_errno(err, "cannot execute a copy of the program, which keeps containers "
+                                "from changing it");
 }

@@ -143,6 +143,7 @@ void oci_process_release(struct oci_process *process)
 {
         free(process->groups);
         free(process->cwd);
+        strlist_release(&process->ignored);
         free(process->apparmor_profile);
         free(process->selinux_label);
         strlist_release(&process->args);

@@ -37,9 +37,9 @@ static int parse_user(const struct json_node *object, struct oci_process *ret, s
         return 0;
 }
 
-/* Capabilities that are unknown here cannot be granted; the specification has them passed over. */
+/* Capabilities that are unknown here cannot be granted; the specification wants a warning. */
 static int parse_set(const struct json_node *object, const char *key, uint64_t *ret,
-                     struct error *err)
+                     struct strlist *ignored, struct error *err)
 {
         auto_strlist struct strlist names = STRLIST_INIT;
 
@@ -50,22 +50,27 @@ static int parse_set(const struct json_node *object, const char *key, uint64_t *
 
                 if (number >= 0)
                         *ret |= UINT64_C(1) << number;
+                else if (!strlist_contains(ignored, names.items[i]) &&
+                         strlist_append(ignored, names.items[i]) < 0)
+                        return error_no_memory(err);
         }
         return 0;
 }
 
-static int parse_capabilities(const struct json_node *object, struct oci_capabilities *ret,
+static int parse_capabilities(const struct json_node *object, struct oci_process *process,
                               struct error *err)
 {
+        struct oci_capabilities *ret = &process->capabilities;
+        struct strlist *ignored = &process->ignored;
         const struct json_node *sets;
 
         if (spec_object(object, "capabilities", &sets, err) < 0)
                 return -1;
-        if (parse_set(sets, "bounding", &ret->bounding, err) < 0 ||
-            parse_set(sets, "effective", &ret->effective, err) < 0 ||
-            parse_set(sets, "inheritable", &ret->inheritable, err) < 0 ||
-            parse_set(sets, "permitted", &ret->permitted, err) < 0 ||
-            parse_set(sets, "ambient", &ret->ambient, err) < 0)
+        if (parse_set(sets, "bounding", &ret->bounding, ignored, err) < 0 ||
+            parse_set(sets, "effective", &ret->effective, ignored, err) < 0 ||
+            parse_set(sets, "inheritable", &ret->inheritable, ignored, err) < 0 ||
+            parse_set(sets, "permitted", &ret->permitted, ignored, err) < 0 ||
+            parse_set(sets, "ambient", &ret->ambient, ignored, err) < 0)
                 return error_prefix(err, "capabilities");
         return 0;
 }
@@ -171,7 +176,7 @@ int spec_parse_process(const struct json_node *object, struct oci_process *ret, 
             spec_strings(object, "env", &ret->env, err) < 0 ||
             spec_text(object, "cwd", &ret->cwd, err) < 0 ||
             spec_bool(object, "noNewPrivileges", &ret->no_new_privileges, err) < 0 ||
-            parse_capabilities(object, &ret->capabilities, err) < 0 ||
+            parse_capabilities(object, ret, err) < 0 ||
             parse_rlimits(object, ret, err) < 0 || parse_oom_score(object, ret, err) < 0 ||
             spec_label(object, "apparmorProfile", &ret->apparmor_profile, err) < 0 ||
             spec_label(object, "selinuxLabel", &ret->selinux_label, err) < 0 ||

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 import socket
 import struct
 import subprocess
@@ -115,6 +116,35 @@ class TestDescriptors(test_oci.OciCase):
         self.done("start", "c")
         self.assertEqual(self.done("exec", "c", "ls", "/proc/self/fd").split(),
                          ["0", "1", "2", "3"])
+
+
+class TestProgram(test_oci.OciCase):
+    def test_a_container_cannot_change_a_program_of_the_users(self):
+        """CVE-2019-5736, where the program is installed in a home directory"""
+        program = self.user.home + "/enroot-oci"
+        shutil.copy(os.path.realpath(harness.world.bin + "/enroot"), program)
+        os.chown(program, self.user.uid, self.user.gid)
+        with open(program, "rb") as file:
+            before = file.read()
+        os.symlink("/proc/self/exe", self.rootfs + "/bin/trap")
+
+        def call(*words, **options):
+            return self.run_command(program, "--root", self.states, *words, **options)
+
+        spec = self.spec("sh", "-c", "while :; do for p in /proc/[0-9]*; do "
+                         "case $(readlink $p/exe) in *enroot*) echo $(readlink $p/exe) >>/tmp/seen; "
+                         "echo x >$p/exe;; esac; done; done 2>/dev/null")
+        self.assertEqual(call("create", "-b", self.bundle(spec), "c", stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL).code, 0)
+        self.assertEqual(call("start", "c").code, 0)
+        for _ in range(5):
+            call("exec", "c", "/bin/trap", "--version")
+        call("run", "-b", self.bundle(self.spec("/bin/trap", "--version")), "d")
+        seen = call("exec", "c", "cat", "/tmp/seen").out
+        call("delete", "--force", "c")
+        with open(program, "rb") as file:
+            self.assertEqual(file.read(), before)
+        self.assertNotIn(program, seen)
 
 
 class TestNamespaces(test_oci.OciCase):
