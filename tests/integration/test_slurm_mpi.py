@@ -1,4 +1,5 @@
 """slurm mpi: programs of several nodes, each of which has a network and files of its own."""
+import os
 import re
 
 import slurm_cluster
@@ -6,7 +7,9 @@ from slurm_cluster import SlurmCase
 
 
 def setUpModule():
-    slurm_cluster.up("slurm-mpi", "--network", "--private", "/dev/shm")
+    slurm_cluster.up("slurm-mpi", "--network", "--private", "/dev/shm",
+                     # Only the backfill scheduler starts heterogeneous jobs.
+                     "--config", "SchedulerParameters=bf_interval=1")
 
 
 def tearDownModule():
@@ -30,6 +33,78 @@ class TestNodes(SlurmCase):
         self.assertEqual(slurm_cluster.registry().blobs_sent() - before, 2)
 
 
+class TestJobs(SlurmCase):
+    """Jobs of several parts, and of several steps."""
+
+    def both(self):
+        """Options of two images, and a command that says which it is in."""
+        return ("--container-image=" + self.image(), "--container-image=" + self.image("pytorch"),
+                ("sh", "-c", "echo $SLURM_PROCID ${PYTORCH_VERSION:-none}"))
+
+    def test_a_heterogeneous_job_with_an_image_for_each_part(self):
+        first, second, show = self.both()
+        script = ("srun --het-group=0 {0} {2}; srun --het-group=1 {1} {2}; "
+                  "srun --het-group=0,1 {1} {2}").format(first, second, "sh -c '%s'" % show[-1])
+        result = self.slurm("salloc", "-N1", "-n1", ":", "-N2", "-n2", "sh", "-c", script)
+        self.assertEqual(result.code, 0, self.logs(result))
+        lines = result.out.splitlines()
+        self.assertEqual([lines[0]] + sorted(lines[1:3]) + sorted(lines[3:]), [
+            "0 none", "0 2.1.0", "1 2.1.0", "0 2.1.0", "1 2.1.0", "2 2.1.0"])
+
+    def test_parts_of_one_srun_have_one_image(self):
+        """Slurm gives all of them the same options: other ones are refused, not mixed up."""
+        first, second, show = self.both()
+        result = self.slurm("srun", "-n1", first, *show, ":", "-n1", second, *show)
+        self.assertNotEqual(result.code, 0)
+        self.assertIn("--container-image differs between the parts of one srun", result.err)
+        self.assertIn("--het-group=N", result.err)
+        result = self.srun("-n1", first, *show, ":", "-n1", first, *show)
+        self.assertEqual(sorted(result.out.splitlines()), ["0 none", "1 none"])
+
+    def test_an_allocation_of_several_nodes(self):
+        first, second, show = self.both()
+        result = self.slurm("salloc", "-N3", "sh", "-c", "srun %s sh -c '%s'; srun -N1 -n1 %s "
+                            "sh -c '%s'" % (first, show[-1], second, show[-1]))
+        self.assertEqual(sorted(result.out.splitlines()),
+                         ["0 2.1.0", "0 none", "1 none", "2 none"], self.logs(result))
+
+    def batch(self, text, *options):
+        """What a script has printed that runs in a container with Slurm's commands."""
+        mounts = ",".join([
+            "/usr", "/usr/lib:/lib", "/usr/lib64:/lib64", "/etc/passwd", "/etc/group", "/etc/hosts",
+            slurm_cluster.cluster.directory, os.path.dirname(slurm_cluster.plugin()),
+            self.user.work])
+        with open(self.user.work + "/script", "w") as script:
+            script.write("#!/bin/sh\n" + text)
+        result = self.slurm("sbatch", "--wait", "--output=%s/out" % self.user.work, *options,
+                            "--container-image=" + self.image(), "--container-mounts=" + mounts,
+                            "script")
+        with open(self.user.work + "/out") as file:
+            out = file.read()
+        self.assertEqual(result.code, 0, self.logs(result) + out)
+        return out
+
+    def test_srun_in_a_script_inside(self):
+        """Its steps are in the script's image, on other nodes too, or in one of their own."""
+        show = "sh -c 'echo $SLURM_NODEID $SLURM_PROCID ${PYTORCH_VERSION:-none}; " \
+            "grep -c ^ID=alpine /etc/os-release'"
+        out = self.batch("grep -c ^ID=alpine /etc/os-release\n"
+                         "srun -N2 -n2 %s\nsrun -N1 -n1 --container-image=%s %s\n" % (
+                             show, self.image("pytorch"), show), "-N2")
+        lines = [line for line in out.splitlines() if "pyxis" not in line]
+        self.assertEqual(sorted(lines), sorted(
+            ["1"] + ["0 0 none", "1", "1 1 none", "1"] + ["0 0 2.1.0", "1"]), out)
+
+    def test_an_array_whose_tasks_have_several_nodes(self):
+        self.batch("srun -N2 -n2 sh -c 'echo $SLURM_ARRAY_TASK_ID >>%s/"
+                   "$SLURM_ARRAY_TASK_ID.$SLURM_PROCID'\n" % self.user.work,
+                   "-N2", "--array=1-2")
+        for task in "12":
+            for rank in "01":
+                with open("%s/%s.%s" % (self.user.work, task, rank)) as file:
+                    self.assertEqual(file.read(), task + "\n")
+
+
 class TestMpi(SlurmCase):
     """Debian's MPI libraries inside containers, joined by what Slurm has for them outside."""
 
@@ -45,7 +120,9 @@ class TestMpi(SlurmCase):
 
     def test_open_mpi_over_pmix(self):
         """Two ranks on each of three nodes, which share memory on a node."""
-        self.ring("pmix", "openmpi", 3)
+        # PMIx 4.2.2 would read its server's values in shared memory, and of 25 runs one or two
+        # crash, outside of containers as well.
+        self.ring("pmix", "openmpi", 3, PMIX_MCA_gds="hash")
 
     def test_mpich_over_pmi2(self):
         # UCX tells machines apart by the kernel's boot id, which these nodes share: it would
