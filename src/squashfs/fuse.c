@@ -74,22 +74,26 @@ static bool receive(struct fuse_session *session, struct fuse_buf *buffer)
         return status > 0; /* 0: unmounted, or the last namespace is gone */
 }
 
-static void *work(void *argument)
+static void serve_requests(struct crew *crew, struct fuse_buf *buffer)
 {
-        struct crew *crew = argument;
-        struct fuse_buf buffer = { .mem = NULL };
-
         for (;;) {
                 bool received;
 
                 atomic_fetch_add(&crew->idle, 1);
-                received = receive(crew->session, &buffer);
+                received = receive(crew->session, buffer);
                 if (atomic_fetch_sub(&crew->idle, 1) == 1 && received)
                         crew_grow(crew);
                 if (!received)
-                        break;
-                libfuse.session_process_buf(crew->session, &buffer);
+                        return;
+                libfuse.session_process_buf(crew->session, buffer);
         }
+}
+
+static void *work(void *argument)
+{
+        struct fuse_buf buffer = { .mem = NULL };
+
+        serve_requests(argument, &buffer);
         free(buffer.mem);
         return NULL;
 }
@@ -104,25 +108,20 @@ static unsigned int default_threads(void)
         return count < THREADS_MAX ? (unsigned int)count : THREADS_MAX;
 }
 
-/* The first request is the kernel's greeting, before whose answer there is no other. */
-static void greet(struct fuse_session *session)
-{
-        struct fuse_buf buffer = { .mem = NULL };
-
-        if (receive(session, &buffer))
-                libfuse.session_process_buf(session, &buffer);
-        free(buffer.mem);
-}
-
 static void run_threads(struct fuse_session *session, unsigned int wanted)
 {
         struct crew crew = { .session = session, .lock = PTHREAD_MUTEX_INITIALIZER };
+        struct fuse_buf buffer = { .mem = NULL };
 
         if (wanted == 0)
                 wanted = default_threads();
         crew.limit = (wanted < THREADS_MAX ? wanted : THREADS_MAX) - 1; /* and this one */
-        greet(session);
-        work(&crew);
+        /* The first request is the kernel's greeting, before whose answer there is no other. */
+        if (receive(session, &buffer)) {
+                libfuse.session_process_buf(session, &buffer);
+                serve_requests(&crew, &buffer);
+        }
+        free(buffer.mem);
         /* A thread that still works may start another one, behind it. */
         for (unsigned int i = 0;; i++) {
                 bool last;
