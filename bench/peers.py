@@ -87,3 +87,20 @@ def mounted(bench, how, image):
         yield point
     finally:
         subprocess.run(["umount", point], check=False)
+
+
+@contextlib.contextmanager
+def mounted_below_overlay(bench, image):
+    """An image mounted by the kernel, below a layer for changes as a start has it."""
+    point = bench.scratch + "/overlay"
+    with mounted(bench, "kernel", image) as lower:
+        os.makedirs(point, exist_ok=True)
+        bench.output(["mount", "-t", "tmpfs", "tmpfs", point])
+        try:
+            for name in ("upper", "work", "root"):
+                os.mkdir("%s/%s" % (point, name))
+            bench.output(["mount", "-t", "overlay", "-o", "lowerdir=%s,upperdir=%s,workdir=%s" % (
+                lower, point + "/upper", point + "/work"), "overlay", point + "/root"])
+            yield point + "/root"
+        finally:
+            subprocess.run(["umount", point + "/root", point], check=False)

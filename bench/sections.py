@@ -289,7 +289,8 @@ def ways_inside(bench, image, container):
     """Name → function of (mode, arguments after the directory): what the probe tells."""
     def by_mount(how):
         def tell(mode, *words):
-            with peers.mounted(bench, how, image) as point:
+            with (peers.mounted_below_overlay(bench, image) if how == "overlay" else
+                  peers.mounted(bench, how, image)) as point:
                 bench.drop_caches()
                 return json.loads(bench.output([bench.probe, mode, point, *words]))
         return tell
@@ -308,6 +309,7 @@ def ways_inside(bench, image, container):
 
     return {
         "kernel squashfs, loop mount": by_mount("kernel"),
+        "kernel squashfs below overlayfs": by_mount("overlay"),
         "squashfuse_ll": by_mount("squashfuse_ll"),
         "squashfuse": by_mount("squashfuse"),
         "ch-run, image file": by_ch_run,
