@@ -1,4 +1,4 @@
-"""slurm mistakes: what is wrong in a job is said in one clear line, on three nodes with six tasks."""
+"""slurm mistakes: what is wrong in a job is said in one clear line; three nodes, six tasks."""
 import os
 import re
 import shutil

@@ -22,7 +22,8 @@ STATES = "/run/enroot-oci"  # of the document
 def oci_conf():
     """As the document has it."""
     with open(DOCUMENT) as document:
-        return re.search(r"```\n# /etc/slurm/oci\.conf.*?\n(.*?)```", document.read(), re.S).group(1)
+        block = re.search(r"```\n# /etc/slurm/oci\.conf.*?\n(.*?)```", document.read(), re.S)
+    return block.group(1)
 
 
 def setUpModule():
