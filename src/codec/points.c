@@ -18,10 +18,11 @@ struct record {
 };
 
 /*
- * Input of a call while a point is looked for: the shorter, the sooner one is found, but every
- * call costs as much as some hundred bytes. A block has some 15 KB.
+ * Input of a call while a point is looked for: the shorter, the sooner one is found. It takes
+ * some 600 calls whatever their length, since a call ends in a header as often as blocks are
+ * longer than headers; that is 2 to 3 % of the time, and 7 % with a spacing of 2 MiB.
  */
-#define SLICE_SIZE 512
+#define SLICE_SIZE 256
 
 void points_table_release(struct points_table *table)
 {

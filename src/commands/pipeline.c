@@ -11,6 +11,9 @@
 #define PREFETCH_BYTES  (16u << 20)
 #define PREFETCH_LAYERS 4
 
+/* The same for a layer that several threads decompress: six or so chunks of 5 MiB. */
+#define CHUNKS_BYTES (32u << 20)
+
 #define CONFIGURATION_LIMIT (16u << 20)
 
 /* ---- the image ---- */
@@ -210,6 +213,7 @@ static struct stream *open_layer(struct pipeline *pipeline, size_t from_top, str
         const struct content_limits limits = {
                 .threads = pipeline->context->config->max_processors,
                 .ahead = PREFETCH_BYTES,
+                .chunks_ahead = CHUNKS_BYTES,
         };
 
         return source_content(pipeline->source, index, &limits, err);

@@ -49,8 +49,8 @@ static struct stream *open_with_points(struct store *store,
                 return NULL;
         }
         (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-        return codec_open_points(fd, descriptor->size, points_fd, limits->threads, limits->ahead,
-                                 &ignored);
+        return codec_open_points(fd, descriptor->size, points_fd, limits->threads,
+                                 limits->chunks_ahead, &ignored);
 }
 
 /* ---- without ---- */

@@ -80,7 +80,8 @@ struct stream *source_layer(struct source *source, size_t index, struct error *e
 
 struct content_limits {
         unsigned int threads; /* to decompress with, where it can be divided */
-        size_t ahead;         /* bytes before the reader, at most */
+        size_t ahead;         /* bytes before the reader, at most, in one thread */
+        size_t chunks_ahead;  /* the same, in several */
 };
 
 /*
