@@ -366,6 +366,64 @@ def place_of(place):
     return "test_%s.py" % place.replace(" ", "_"), r"(?m)^    def test_%s\(self\)"
 
 
+# Of "Slurm: the SPANK plugin and the OCI way".
+SLURM = {
+    "contexts: local, allocator, remote": (
+        "slurm: an image file", "slurm: an allocation", "slurm: the script runs inside"),
+    "contexts: epilog": ("slurm: containers of a job",),
+    "no drained node": ("slurm life: a node dies during an import",
+                        "slurm mistakes: what only one node lacks"),
+    "options": ("slurm options: help has every option", "slurm mistakes: values of options"),
+    "--container-image": ("slurm: an image file", "slurm: an image of a registry",
+                          "slurm mistakes: references"),
+    "--container-mounts": ("slurm options: kinds of mounts", "slurm: mounts and directory"),
+    "--container-workdir": ("slurm: mounts and directory",),
+    "--container-name, rules": ("slurm: a named container is kept and used again",
+                                "slurm: a running container is joined",
+                                "slurm options: mounts of a running container"),
+    "--container-save": ("slurm: unnamed containers are removed and saved ones are images",),
+    "--container-mount-home, -remap-root, -writable, -readonly": (
+        "slurm: options of the start",),
+    "--container-entrypoint, -log": ("slurm: entrypoint",),
+    "--container-env": ("slurm: environment",),
+    "--container-unshare": ("slurm: namespaces",),
+    "PYXIS_CONTAINER_*": ("slurm options: variables", "slurm mistakes: variables"),
+    "ignored options": ("slurm options: options without a container are told",),
+    "salloc and sbatch, and srun in them": (
+        "slurm options: an srun in an allocation replaces its options",
+        "slurm mpi: srun in a script inside", "slurm mpi: an allocation of several nodes"),
+    "arrays": ("slurm: an array", "slurm mpi: an array whose tasks have several nodes"),
+    "heterogeneous jobs": (
+        "slurm mpi: a heterogeneous job with an image for each part",
+        "slurm mpi: parts of one srun have one image"),
+    "container_scope": ("slurm: containers of a job",),
+    "execute_entrypoint, sbatch_support": ("slurm options: words of the configuration",),
+    "use_squashfuse, use_enroot_load": ("slurm: extraction and load",),
+    "importer": ("slurm importer: the image itself is started",
+                 "slurm importer: a container is made of it",
+                 "slurm importer: a failure is told with its output"),
+    "one container a node and step": (
+        "slurm: tasks of a node share a container and nodes do not",
+        "slurm life: the first task is killed"),
+    "messages": ("slurm: an image of a registry", "slurm: a failing import is told once"),
+    "unnamed containers": ("slurm: unnamed containers are removed and saved ones are images",),
+    "environment": ("slurm: environment",
+                    "slurm: the environment of the user reaches no root"),
+    "the command need not exist on the host": (
+        "slurm: the command need not exist on the host",),
+    "PMI2 and PMIx": ("slurm mpi: mpich over pmi2", "slurm mpi: open mpi over pmix",
+                      "slurm mpi: the variables of each task"),
+    "PyTorch": ("slurm mpi: each task has its rank",
+                "slurm mpi: the master can be reached under its name"),
+    "namespaces, directory, filter": ("slurm: rights are those of a start",),
+    "one import a job": ("slurm transfer: each blob leaves the registry once",
+                         "slurm transfer: the first node is killed while it imports"),
+    "oci.conf": ("slurm oci: a step on three nodes", "slurm oci: a step"),
+    "several nodes on one machine": (
+        "slurm mpi: nodes have networks and files of their own",),
+}
+
+
 class TestCoverage(unittest.TestCase):
     def assert_tests(self, rows):
         for row, tests in rows.items():
@@ -387,6 +445,9 @@ class TestCoverage(unittest.TestCase):
 
     def test_scenarios(self):
         self.assert_tests(SCENARIOS)
+
+    def test_slurm(self):
+        self.assert_tests(SLURM)
 
     def test_sources_and_outputs(self):
         self.assert_tests(SOURCES_AND_OUTPUTS)
