@@ -7,7 +7,7 @@
 #include "squashfs/image.h"
 
 /* Large enough that mapping is rare, small enough to be no memory to speak of. */
-#define WINDOW_SIZE (8u << 20)
+#define WINDOW_SIZE (4u << 20)
 
 /* Linux 5.14; the C library's headers may be older. */
 #ifndef MADV_POPULATE_READ

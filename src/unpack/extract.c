@@ -30,8 +30,8 @@ static int copy_plain(struct extractor *extractor, uint64_t position, uint64_t s
         while (size > 0) {
                 size_t piece = size < EXTRACT_BUFFER ? size : EXTRACT_BUFFER;
 
-                if (squashfs_read_plain(extractor->image, extractor->buffer, piece, position,
-                                        err) < 0 ||
+                if (squashfs_read_plain(extractor->image, extractor->buffer, piece, position, err) <
+                            0 ||
                     make_write(fd, extractor->buffer, piece, offset, err) < 0)
                         return -1;
                 position += piece;

@@ -81,8 +81,7 @@ struct plan_directory *plan_add_directory(struct plan *plan, struct plan_directo
         struct plan_directory *directory;
 
         if (parent && parent->depth + 1 >= PLAN_DEPTH_MAX) {
-                error_set(err, EBADMSG, "directories are more than %d levels deep",
-                          PLAN_DEPTH_MAX);
+                error_set(err, EBADMSG, "directories are more than %d levels deep", PLAN_DEPTH_MAX);
                 return NULL;
         }
         directory = malloc(sizeof(*directory) + size);

@@ -49,7 +49,7 @@ struct plan_item {
 struct plan {
         struct plan_directory **directories; /* [0] is the root */
         size_t directory_count, directory_capacity;
-        pthread_mutex_t lock;                         /* of the above */
+        pthread_mutex_t lock; /* of the above */
         pthread_cond_t grown;
         bool is_complete;
         struct plan_item **items; /* hard links to one inode follow each other */
@@ -62,7 +62,10 @@ struct plan {
                 .grown = PTHREAD_COND_INITIALIZER                                                  \
         }
 
-/* Append a directory; its parent is one of the plan, NULL for the root. NULL with *err on failure. */
+/*
+ * Append a directory; its parent is one of the plan, NULL for the root. NULL with *err on
+ * failure.
+ */
 struct plan_directory *plan_add_directory(struct plan *plan, struct plan_directory *parent,
                                           squashfs_ref ref, uint16_t mode, const char *name,
                                           struct error *err);

@@ -266,8 +266,8 @@ static void cleanup_unpack(struct unpack *unpack)
         pthread_mutex_destroy(&unpack->lock);
 }
 
-static int prepare(struct unpack *unpack, struct squashfs_image *image, int root_fd,
-                   uint32_t kept, struct error *err)
+static int prepare(struct unpack *unpack, struct squashfs_image *image, int root_fd, uint32_t kept,
+                   struct error *err)
 {
         unpack->extractors = calloc(unpack->threads, sizeof(*unpack->extractors));
         if (!unpack->extractors)
@@ -309,8 +309,8 @@ int unpack_image(struct squashfs_image *image, int dir_fd, const struct unpack_o
                 return error_errno(err, "open the directory to extract to");
         squashfs_read_once(image, unpack.threads);
         if (prepare(&unpack, image, root_fd, open_files_raise(&files, root_fd), err) < 0 ||
-            plan_and_make_directories(&unpack, image) < 0 ||
-            extract_shared_files(&unpack) < 0 || run_step(&unpack, step_items) < 0)
+            plan_and_make_directories(&unpack, image) < 0 || extract_shared_files(&unpack) < 0 ||
+            run_step(&unpack, step_items) < 0)
                 return -1;
         return run_step(&unpack, step_directories);
 }
