@@ -1,6 +1,7 @@
 #include "relay/replica.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -89,6 +90,10 @@ int replica_publish(struct replica *replica, const char *digest, const char *sum
         finish_sum(replica);
         if (strcmp(replica->sum, sum) != 0)
                 return error_set(err, EBADMSG, "other bytes than were sent");
+        /* Publishing closes the temporary file's, and others are still being served. */
+        replica->fd = fcntl(replica->temp.fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+        if (replica->fd < 0)
+                return error_errno(err, "%s", digest);
         if (store_image_name(digest, name, err) < 0)
                 return -1;
         return temp_file_publish(&replica->temp, name, true, err);

@@ -14,8 +14,8 @@
 #include "util/temp_file.h"
 
 struct replica {
-        struct temp_file temp; /* one that is or was received */
-        int fd;                /* of a file that the cache had; else -1 */
+        struct temp_file temp; /* while it is received */
+        int fd;                /* of a file that the cache has; else -1 */
         uint64_t size, have;   /* bytes: all, and those that can be read */
         struct sha256 *sha;    /* of the bytes before hashed */
         uint64_t hashed;
