@@ -68,6 +68,7 @@ static _Noreturn void run_node(const struct step *step, uint32_t index, enum rel
                 .node_count = NODES,
                 .first_port = 61000,
                 .last_port = 65535,
+                .patience = 10000,
                 .secret = { secret },
         };
         struct report report = { .message = NULL };
