@@ -132,7 +132,7 @@ class TestProgram(test_oci.OciCase):
             return self.run_command(program, "--root", self.states, *words, **options)
 
         spec = self.spec("sh", "-c", "while :; do for p in /proc/[0-9]*; do "
-                         "case $(readlink $p/exe) in *enroot*) echo $(readlink $p/exe) >>/tmp/seen; "
+                         "case $(readlink $p/exe) in *enroot*) readlink $p/exe >>/tmp/seen; "
                          "echo x >$p/exe;; esac; done; done 2>/dev/null")
         self.assertEqual(call("create", "-b", self.bundle(spec), "c", stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL).code, 0)
