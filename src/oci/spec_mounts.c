@@ -101,12 +101,31 @@ static int add_map(const struct json_node *object, const struct kind *kind, stru
         return 0;
 }
 
+/* SELinux: files of a file system in memory have the label that it is mounted with. */
+static int add_label(const char *label, struct mount_entry *entry, struct error *err)
+{
+        static const char *const types[] = { "tmpfs", "devpts", "mqueue" };
+        char *data;
+
+        for (size_t i = 0; label && entry->type && i < ARRAY_SIZE(types); i++) {
+                if (strcmp(entry->type, types[i]) != 0)
+                        continue;
+                if (asprintf(&data, "%s%scontext=\"%s\"", entry->data ? entry->data : "",
+                             entry->data ? "," : "", label) < 0)
+                        return error_no_memory(err);
+                free(entry->data);
+                entry->data = data;
+        }
+        return 0;
+}
+
 static int parse_mount(const struct json_node *object, const char *bundle, struct oci_spec *ret,
                        struct error *err)
 {
         auto_strbuf struct strbuf source = STRBUF_INIT, target = STRBUF_INIT, options = STRBUF_INIT;
         const char *source_text = NULL, *target_text = NULL, *type = NULL;
         struct kind kind = { .bind = false };
+        struct mount_entry *entry;
 
         if (json_node_text(object, "destination", &target_text, err) < 0 ||
             json_node_text(object, "source", &source_text, err) < 0 ||
@@ -132,7 +151,8 @@ static int parse_mount(const struct json_node *object, const char *bundle, struc
                 return error_prefix(err, "%s", target_text);
         if (add_map(object, &kind, ret, err) < 0)
                 return error_prefix(err, "%s", target_text);
-        return name_origin(&ret->mounts.entries[ret->mounts.count - 1], err);
+        entry = &ret->mounts.entries[ret->mounts.count - 1];
+        return add_label(ret->mount_label, entry, err) < 0 ? -1 : name_origin(entry, err);
 }
 
 int spec_parse_mounts(const struct json_node *root, const char *bundle, struct oci_spec *ret,

@@ -95,6 +95,44 @@ static void test_mounts(void **state)
         assert_true(entries[2].recursive);
 }
 
+static void test_newer_members(void **state)
+{
+        auto_oci_spec struct oci_spec spec = { .document = NULL };
+        const struct mount_entry *entries;
+
+        (void)state;
+        parse(SPEC("\"mounts\":[{\"destination\":\"/t\",\"type\":\"tmpfs\","
+                   "\"options\":[\"size=1k\",\"rro\"]},"
+                   "{\"destination\":\"/m\",\"type\":\"bind\",\"source\":\"/s\","
+                   "\"options\":[\"ridmap\"],"
+                   "\"uidMappings\":[{\"containerID\":1,\"hostID\":2,\"size\":3}],"
+                   "\"gidMappings\":[{\"containerID\":4,\"hostID\":5,\"size\":6}]}],",
+                   "\"ioPriority\":{\"class\":\"IOPRIO_CLASS_BE\",\"priority\":4},"
+                   "\"scheduler\":{\"policy\":\"SCHED_BATCH\",\"nice\":-3,"
+                   "\"flags\":[\"SCHED_FLAG_RESET_ON_FORK\"]},\"apparmorProfile\":\"p\","
+                   "\"selinuxLabel\":\"\",\"execCPUAffinity\":{\"final\":\"0-2,5\"},",
+                   "\"mountLabel\":\"a:b\",\"personality\":{\"domain\":\"LINUX32\"},"),
+              &spec);
+        entries = spec.mounts.entries;
+        assert_string_equal(entries[0].data, "size=1k,context=\"a:b\"");
+        assert_int_equal(entries[0].below_set, MS_RDONLY);
+        assert_null(entries[1].data);
+        assert_int_equal(spec.mount_map_count, 1);
+        assert_int_equal(spec.mount_maps[0].entry, 1);
+        assert_true(spec.mount_maps[0].recursive);
+        assert_int_equal(spec.mount_maps[0].gids.ranges[0].outside, 5);
+        assert_int_equal(spec.process.io_priority, 2 << 13 | 4);
+        assert_int_equal(spec.process.scheduler.policy, 3);
+        assert_int_equal(spec.process.scheduler.nice, -3);
+        assert_int_equal(spec.process.scheduler.flags, 1);
+        assert_string_equal(spec.process.apparmor_profile, "p");
+        assert_null(spec.process.selinux_label);
+        assert_false(spec.process.initial_cpus.given);
+        assert_int_equal(CPU_COUNT(&spec.process.final_cpus.set), 4);
+        assert_true(CPU_ISSET(5, &spec.process.final_cpus.set));
+        assert_int_equal(spec.personality, 8);
+}
+
 static void check_settings(const struct strlist *settings, const char *const *expected,
                            size_t count)
 {
@@ -225,6 +263,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_members),   cmocka_unit_test(test_process),
                 cmocka_unit_test(test_mounts),    cmocka_unit_test(test_resources),
+                cmocka_unit_test(test_newer_members),
                 cmocka_unit_test(test_mistakes),  cmocka_unit_test(test_words),
                 cmocka_unit_test(test_filter),
         };
