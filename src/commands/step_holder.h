@@ -80,8 +80,8 @@ struct holder {
         {                                                                                          \
                 .arguments = (arguments_), .environment = (environment_),                          \
                 .control_fd = (control_), .signal_fd = -1, .log_fd = -1, .result_fd = -1,          \
-                .tell_fd = -1, .transfer_fd = -1,                                                  \
-                .failure_fd = -1, .environment_fd = -1, .entrance = RUNTIME_ENTRANCE_INIT,                           \
+                .tell_fd = -1, .transfer_fd = -1, .failure_fd = -1, .environment_fd = -1,          \
+                .entrance = RUNTIME_ENTRANCE_INIT,                                                 \
         }
 
 void holder_release(struct holder *holder);

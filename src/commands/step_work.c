@@ -50,7 +50,8 @@ bool step_needs_container(const struct step_arguments *arguments)
 
 bool step_image_is_cached(const struct step_arguments *arguments)
 {
-        return arguments->image && !step_image_is_file(arguments) && !step_has_importer(arguments) &&
+        return arguments->image && !step_image_is_file(arguments) &&
+               !step_has_importer(arguments) &&
                (is_cached(arguments->image) || !source_is_uri(arguments->image));
 }
 

@@ -322,7 +322,8 @@ static int make_arguments(spank_t spank, struct strlist *ret, struct error *err)
         (void)snprintf(job, sizeof(job), "%u", state.job);
         if (!name || add_text(ret, "--image", options->image) < 0 ||
             add_text(ret, "--name", name) < 0 || add_text(ret, "--job", job) < 0 ||
-            add_flag(ret, "--named", state.settings.job_scope) < 0 || add_text(ret, "--rule", options->rule) < 0 ||
+            add_flag(ret, "--named", state.settings.job_scope) < 0 ||
+            add_text(ret, "--rule", options->rule) < 0 ||
             add_text(ret, "--directory", options->directory) < 0 ||
             add_text(ret, "--save", options->save) < 0 || add_text(ret, "--tasks", tasks) < 0 ||
             add_flag(ret, "--temporary", !options->name) < 0 ||

@@ -187,7 +187,9 @@ COMPATIBILITY = {
 DEMANDS = {
     "1 concurrent imports": ("cache: many at once make one",
                              "cache: makes keeps and replaces"),
-    "2 an import a job": ("slurm: one import for three nodes",),
+    "2 an import a job": ("slurm: one import for three nodes",
+                          "slurm transfer: each blob leaves the registry once",
+                          "slurm transfer network: an image goes from node to node"),
     "3 starting without unpacking": ("squashfs: images of every compressor start directly",
                                      "lazy: nothing of the image is copied"),
     # What an import costs is held to a limit; bench/run has its time beside that of others.
@@ -230,7 +232,8 @@ DEMANDS = {
                       "mounts: servers end with the container"),
     "20 entering by name": ("exec: a name is enough",
                             "list: a container in use is refused with its processes"),
-    "21 progress": ("import: progress is shown on a terminal and the line is clear afterwards",),
+    "21 progress": ("import: progress is shown on a terminal and the line is clear afterwards",
+                    "slurm transfer: progress on a terminal"),
     "23 entrypoints, images without a shell": (
         "environment: entry point and command come from the image",
         "start: an image without a shell runs its program",

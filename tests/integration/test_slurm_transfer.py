@@ -1,6 +1,7 @@
 """slurm transfer: nodes whose caches are their own get an image from the first of them."""
 import contextlib
 import os
+import pty
 import re
 import signal
 import socket
@@ -17,12 +18,16 @@ CACHE_CONF = "/etc/enroot/enroot.conf.d/51-slurm-transfer-tests.conf"
 IDENTIFY = ("grep", "-c", "^ID=alpine", "/etc/os-release")
 
 
+def set_cache(directory):
+    with open(CACHE_CONF, "w") as file:
+        file.write("ENROOT_CACHE_PATH %s/cache-$(id -u)\nENROOT_DATA_PATH %s/data-$(id -u)\n" % (
+            directory, NODE))
+
+
 def setUpModule():
     slurm_cluster.up("slurm-transfer", "--private", NODE)
     os.chmod(NODE, 0o1777)  # below the nodes' own, for what the tests do beside them
-    with open(CACHE_CONF, "w") as file:
-        file.write("ENROOT_CACHE_PATH %s/cache-$(id -u)\nENROOT_DATA_PATH %s/data-$(id -u)\n" % (
-            NODE, NODE))
+    set_cache(NODE)
 
 
 def tearDownModule():
@@ -238,6 +243,60 @@ class TestFailures(TransferCase):
             self.assertEqual(len(re.findall(r"failed to import docker image", result.err)), 1,
                              result)
             self.assertEqual(len(re.findall(r"\[ERROR\]", result.err)), 1, result)
+
+    def test_the_first_node_is_killed_with_a_shared_cache(self):
+        """The lease of the dead is taken over, and what the others share is made once more."""
+        shared = self.user.work + "/shared"
+        os.mkdir(shared)
+        os.chmod(shared, 0o1777)
+        set_cache(shared)
+        self.addCleanup(set_cache, NODE)
+        slow = [True]
+        registry = servers.Proxy(slurm_cluster.registry().host, lambda request: {
+            "rate": 30000} if slow[0] and "/blobs/" in request["path"] else None)
+        with registry:
+            process = self.start_slow_step(registry)
+            wait_until(lambda: connections() == 2)
+            slow[0] = False
+            holder = self.holders()[0]
+            with open("/proc/%d/task/%d/children" % (holder, holder)) as file:
+                for pid in [holder] + [int(word) for word in file.read().split()]:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+            out, err = process.communicate(timeout=90)
+        self.assertNotEqual(process.returncode, 0)
+        self.assertEqual(out, b"1\n" * 2, err)
+        files = os.listdir("%s/cache-%d" % (shared, self.user.uid))
+        self.assertEqual(len([name for name in files if name.endswith(".sqsh")]), 1, files)
+
+    def test_no_way_between_the_nodes(self):
+        """Each imports by itself then, and says so."""
+        self.set_plugin("transfer_ports=61200-61200")
+        with impostor(61200, []):
+            before = slurm_cluster.registry().blobs_sent()
+            result = self.srun("-N2", "--container-image=" + self.reference(), *IDENTIFY)
+        self.assertEqual(result.out, "1\n" * 2, result)
+        self.assertEqual(result.err.count("importing it here"), 1, result)
+        self.assertEqual(slurm_cluster.registry().blobs_sent() - before, 4, result)
+
+    def test_progress_on_a_terminal(self):
+        """Who waits is told, every ten seconds, by one node."""
+        ours, theirs = pty.openpty()
+        with self.slow_registry(26) as registry:
+            image = harness.world.library.pushed("alpine")
+            process = self.start("srun", "-N3", "--container-image=%s#%s" % (registry.host, image),
+                                 "true", stderr=theirs,
+                                 env={"SLURM_CONF": slurm_cluster.cluster.conf, "TMPDIR": None})
+            process.communicate(timeout=90)
+        os.close(theirs)
+        text = b""
+        with contextlib.suppress(OSError):  # EIO: the end of a terminal
+            while data := os.read(ours, 4096):
+                text += data
+        os.close(ours)
+        self.assertEqual(process.returncode, 0, text)
+        self.assertRegex(text.decode(), r"importing docker image: \S+: fetched \d+\.\d of 1\.\d MB")
+        self.assertLessEqual(text.count(b"importing docker image"), 3, text)
 
     def start_slow_step(self, registry):
         image = harness.world.library.pushed("alpine")
