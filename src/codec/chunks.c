@@ -73,9 +73,11 @@ static int open_decoder(struct work *work, uint32_t number, struct error *err)
         }
         if (io_pread_full(work->chunks->points_fd, packed, entry->window_size, entry->window_at) !=
                     (ssize_t)entry->window_size ||
-            !gzip_format.points->unpack(packed, entry->window_size, window))
+            (entry->window_size < DECODER_WINDOW_SIZE &&
+             !gzip_format.points->unpack(packed, entry->window_size, window)))
                 return error_set(err, EBADMSG, "points: damaged");
-        work->decoder = gzip_format.points->resume(&entry->point, window, err);
+        work->decoder = gzip_format.points->resume(
+                &entry->point, entry->window_size < DECODER_WINDOW_SIZE ? window : packed, err);
         return work->decoder ? 0 : -1;
 }
 

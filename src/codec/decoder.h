@@ -32,11 +32,15 @@ enum decoder_state {
 /* How far back data may refer, where points are noted. */
 #define DECODER_WINDOW_SIZE 32768
 
-/* A place between two blocks. What comes behind it needs the bytes before it as a window. */
+/*
+ * A place between two blocks, or inside of one that is stored as it is. What comes behind it
+ * needs the bytes before it as a window.
+ */
 struct decoder_point {
         uint64_t in;        /* offset in the compressed data of the first whole byte */
         uint32_t crc;       /* of the member's output up to here */
         uint32_t length;    /* the same: bytes, modulo 2^32 */
+        uint16_t stored;    /* bytes that follow as they are */
         uint8_t bits, rest; /* how many bits of the byte before belong to it, and their value */
 };
 

@@ -140,7 +140,7 @@ static enum decoder_state gzip_decode(void *decoder, struct decoder_io *io, stru
 /*
  * ISA-L tells nothing about the borders of blocks, but a call whose input ends inside of a
  * block's header (some 80 bytes) leaves the state as it was before it, and the header's bytes
- * beside it.
+ * beside it. A stored block needs no border.
  */
 static bool gzip_at(const void *decoder, uint64_t given, struct decoder_point *ret)
 {
@@ -148,14 +148,18 @@ static bool gzip_at(const void *decoder, uint64_t given, struct decoder_point *r
         const struct inflate_state *state = &self->state;
         uint32_t bits = (uint32_t)state->read_in_length;
 
-        if (self->phase != GZIP_DATA || state->block_state != ISAL_BLOCK_HDR ||
+        bool stored = state->block_state == ISAL_BLOCK_TYPE0 && state->type0_block_len > 0 &&
+                      state->type0_block_len <= UINT16_MAX && bits % 8 == 0;
+
+        if (self->phase != GZIP_DATA || (state->block_state != ISAL_BLOCK_HDR && !stored) ||
             state->tmp_out_valid != state->tmp_out_processed || state->read_in_length < 0 ||
             state->bfinal || state->total_out < DECODER_WINDOW_SIZE)
                 return false;
         *ret = (struct decoder_point){
-                .in = given - (uint64_t)state->tmp_in_size - bits / 8,
+                .in = given - (stored ? 0 : (uint64_t)state->tmp_in_size) - bits / 8,
                 .crc = state->crc,
                 .length = state->total_out,
+                .stored = stored ? (uint16_t)state->type0_block_len : 0,
                 .bits = bits % 8,
                 .rest = (uint8_t)(state->read_in & ((1u << bits % 8) - 1)),
         };
@@ -176,6 +180,10 @@ static void *gzip_resume(const struct decoder_point *point, const uint8_t *windo
                 free(self);
                 error_set(err, EINVAL, "cannot decompress from the middle");
                 return NULL;
+        }
+        if (point->stored > 0) {
+                self->state.block_state = ISAL_BLOCK_TYPE0;
+                self->state.type0_block_len = point->stored;
         }
         self->state.read_in = point->rest;
         self->state.read_in_length = point->bits;

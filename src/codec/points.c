@@ -8,13 +8,14 @@
 #include "util/cleanup.h"
 #include "util/io.h"
 
-#define MAGIC 0x31307374706e65ULL /* "enpts01" */
+#define MAGIC 0x32307374706e65ULL /* "enpts02" */
 
 /* An entry in the file. */
 struct record {
         uint64_t out, in, window_at;
         uint32_t window_size, crc, length;
-        uint8_t bits, rest, zero[2];
+        uint16_t stored;
+        uint8_t bits, rest;
 };
 
 /*
@@ -47,7 +48,8 @@ static bool record_is_good(const struct record *record, const struct point_entry
                 return record->out == 0 && record->in == 0 && record->window_size == 0;
         return record->out > before->out && record->out - before->out <= POINTS_CHUNK_MAX &&
                record->out < footer->out_size && record->in > before->point.in &&
-               record->in < footer->in_size && record->bits < 8 && record->window_size > 0 &&
+               record->in < footer->in_size && record->bits < 8 &&
+               (record->stored == 0 || record->bits == 0) && record->window_size > 0 &&
                record->window_size <= DECODER_WINDOW_SIZE && record->window_at <= windows &&
                record->window_size <= windows - record->window_at;
 }
@@ -74,6 +76,7 @@ int points_table_parse(const struct points_footer *footer, const void *data, uin
                         .point = { .in = record.in,
                                    .crc = record.crc,
                                    .length = record.length,
+                                   .stored = record.stored,
                                    .bits = record.bits,
                                    .rest = record.rest },
                         .out = record.out,
@@ -165,6 +168,17 @@ static bool put(struct points_noter *noter, const void *data, size_t size)
         return true;
 }
 
+/* A window as it lies in the file: packed, or as it is where that would not be smaller. */
+static uint32_t pack(struct points_noter *noter, const uint8_t *window)
+{
+        uint32_t size = gzip_format.points->pack(window, noter->packed, DECODER_WINDOW_SIZE - 1);
+
+        if (size > 0)
+                return size;
+        memcpy(noter->packed, window, DECODER_WINDOW_SIZE);
+        return DECODER_WINDOW_SIZE;
+}
+
 void points_noter_look(struct points_noter *noter, const void *decoder, uint64_t given,
                        uint64_t out, const uint8_t *last, size_t size)
 {
@@ -184,16 +198,14 @@ void points_noter_look(struct points_noter *noter, const void *decoder, uint64_t
                 .out = out,
                 .in = point.in,
                 .window_at = noter->written,
-                .window_size = points->pack(last + size - DECODER_WINDOW_SIZE, noter->packed,
-                                            sizeof(noter->packed)),
+                .window_size = pack(noter, last + size - DECODER_WINDOW_SIZE),
                 .crc = point.crc,
                 .length = point.length,
+                .stored = point.stored,
                 .bits = point.bits,
                 .rest = point.rest,
         };
-        /* One that does not become smaller waits for the next point. */
-        if (record.window_size > 0 &&
-            (!put(noter, noter->packed, record.window_size) || !add(noter, &record)))
+        if (!put(noter, noter->packed, record.window_size) || !add(noter, &record))
                 noter->failed = true;
 }
 

@@ -25,7 +25,7 @@ struct point_entry {
         struct decoder_point point;
         uint64_t out;         /* offset in the decompressed data */
         uint64_t window_at;   /* in the file */
-        uint32_t window_size; /* packed */
+        uint32_t window_size; /* packed; DECODER_WINDOW_SIZE: as it is */
 };
 
 struct points_table {

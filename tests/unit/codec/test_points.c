@@ -143,6 +143,27 @@ static void test_levels(void **state)
         }
 }
 
+/*
+ * What does not become smaller is stored: a point needs no border of blocks there, and its
+ * window is stored as well.
+ */
+static void test_stored(void **state)
+{
+        auto_close int fd = memory_file("", 0), points = memory_file("", 0);
+
+        uint64_t random = 1;
+
+        (void)state;
+        deflate_to(fd, 0, 1 << 20, 6);
+        for (size_t i = DATA_SIZE / 2; i < DATA_SIZE; i++)
+                data[i] ^= (uint8_t)((random = random * 6364136223846793005 + 1) >> 56);
+        deflate_to(fd, 1 << 20, DATA_SIZE - (1 << 20), 0);
+        assert_true(note(fd, points, DATA_SIZE));
+        expect_data(fd, points, DATA_SIZE);
+        free(data);
+        make_data();
+}
+
 /* As "cat a.gz b.gz" has it; the checksums of members end at their borders. */
 static void test_members(void **state)
 {
@@ -163,16 +184,13 @@ static void test_members(void **state)
 
 static void test_of_no_use(void **state)
 {
-        auto_close int shorter = memory_file("", 0), stored = memory_file("", 0);
+        auto_close int shorter = memory_file("", 0);
         auto_close int plain = memory_file(data, DATA_SIZE), points = memory_file("", 0);
 
         (void)state;
         deflate_to(shorter, 0, 3 << 20, 6);
         assert_false(note(shorter, points, 3 << 20));
         assert_false(note(plain, points, DATA_SIZE));
-        /* The header of a stored block has five bytes, and there is one for 64 KiB. */
-        deflate_to(stored, 0, DATA_SIZE, 0);
-        (void)note(stored, points, DATA_SIZE);
 }
 
 static void test_a_full_disk_is_no_failure(void **state)
@@ -281,9 +299,13 @@ static void test_close(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_levels),    cmocka_unit_test(test_members),
-                cmocka_unit_test(test_of_no_use), cmocka_unit_test(test_a_full_disk_is_no_failure),
-                cmocka_unit_test(test_damage),    cmocka_unit_test(test_close),
+                cmocka_unit_test(test_levels),
+                cmocka_unit_test(test_stored),
+                cmocka_unit_test(test_members),
+                cmocka_unit_test(test_of_no_use),
+                cmocka_unit_test(test_a_full_disk_is_no_failure),
+                cmocka_unit_test(test_damage),
+                cmocka_unit_test(test_close),
         };
         int failed;
 
