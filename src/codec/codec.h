@@ -38,7 +38,7 @@ struct stream *codec_prefetch(struct stream *source, size_t ahead, struct error 
 /*
  * Points: places in a gzip file from which it can be decompressed without what comes
  * before, noted when it is read for the first time. With them, several threads decompress it at
- * the second reading. They are a file of some 0.5 % of the compressed data.
+ * the second reading. They are a file of some 1 % of the compressed data.
  *
  * As codec_open, and note points into the empty file fd, which stays the caller's.
  * *complete is set once they are all there, before the reader sees the end; not when they
