@@ -102,7 +102,7 @@ static void forget_current(struct node *node, const struct error *why)
 
 static int look_up(struct node *node, struct error *err)
 {
-        const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
+        const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
         struct upstream *up = &node->upstream;
         struct addrinfo *list = NULL;
         char name[HOSTLIST_NAME_SIZE];
