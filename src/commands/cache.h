@@ -6,8 +6,8 @@
 
 /*
  * After a failure (*err) that damaged content explains: delete the layers of an image that
- * are damaged in the cache, with a warning for each, and their points. Returns how many there were; 0 and *err
- * as it was when there were none, or the failure was of another kind.
+ * are damaged in the cache, with a warning for each, and the points of all. Returns how many
+ * there were; 0 and *err as it was when there were none, or the failure was of another kind.
  */
 int cache_drop_damaged(const struct command_context *context, const struct image_record *record,
                        struct error *err);

@@ -1,4 +1,4 @@
-"""Points of layers: what the cache notes about large ones, so that the next import uses all cores."""
+"""Points: what the cache notes about large layers, so that the next import uses all cores."""
 import os
 import random
 
