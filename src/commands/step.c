@@ -250,9 +250,10 @@ int command_step(const struct step_arguments *arguments, int control, char *cons
         }
         if (arguments->ports && holder_take_secret(&holder, err) < 0)
                 return -1;
-        holder.reaper = step_reap_begin(arguments, environment);
+        if (step_reap_begin(arguments, environment, &holder.reaper, err) < 0)
+                holder_fail(&holder, err->message, false);
         /* An import needs no task; a relative path is one of the first task's directory. */
-        if (early && holder_begin(&holder, err) < 0) {
+        if (early && holder.state == STATE_NEW && holder_begin(&holder, err) < 0) {
                 holder_fail(&holder, err->message, false);
                 holder_share_failure(&holder);
         }
@@ -284,7 +285,7 @@ int command_step(const struct step_arguments *arguments, int control, char *cons
         if (answers >= 0)
                 (void)close(TAKE_FD(answers));
         /* Nobody waits for what it removes. */
-        if (holder.reaper)
+        if (holder.reaper > 0)
                 (void)waitpid(holder.reaper, NULL, 0);
         return 0;
 }

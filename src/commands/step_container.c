@@ -10,7 +10,6 @@
 #include "commands/container.h"
 #include "commands/place.h"
 #include "commands/step_holder.h"
-#include "commands/step_reap.h"
 #include "util/io.h"
 
 #define STATE_LIMIT (16u << 20) /* bytes of an environment and a path */
@@ -98,15 +97,13 @@ static int find_running(const struct config *config, const char *name, pid_t *re
 }
 
 /* Whether the container of a name exists, and runs. */
-static int look_up(const struct step_arguments *arguments, char *const *environment,
-                   bool *ret_exists, pid_t *ret_running, struct error *err)
+static int look_up(const char *name, char *const *environment, bool *ret_exists, pid_t *ret_running,
+                   struct error *err)
 {
-        const char *name = arguments->name;
         auto_config struct config config = { 0 };
         auto_place struct place place = PLACE_INIT;
 
-        if (config_load(&config, environment, err) < 0 || container_check_name(name, err) < 0 ||
-            step_claim_job(&config, arguments, err) < 0)
+        if (config_load(&config, environment, err) < 0 || container_check_name(name, err) < 0)
                 return -1;
         *ret_exists = place_find(&place, &config, name, err) == 0;
         if (!*ret_exists && err->code != ENOENT)
@@ -124,7 +121,7 @@ static int choose_named(struct holder *holder, struct error *err)
         bool exists = false;
         pid_t running = 0;
 
-        if (look_up(arguments, holder->environment, &exists, &running, err) < 0)
+        if (look_up(arguments->name, holder->environment, &exists, &running, err) < 0)
                 return -1;
         if (exists && arguments->rule == STEP_NAME_CREATE)
                 return error_set(err, EEXIST,

@@ -34,11 +34,10 @@
 #include "util/launch.h"
 #include "util/path.h"
 
-#define MARKS         "jobs"
-#define MARK_LIMIT    4096u      /* bytes */
-#define QUEUE_LIMIT   (4u << 20) /* bytes of a user's list of jobs */
-#define QUEUE_TRIES   3000       /* of 10 ms for squeue, whose own patience is shorter */
-#define RESTART_COUNT "SLURM_RESTART_COUNT"
+#define MARKS       "jobs"
+#define MARK_LIMIT  4096u      /* bytes */
+#define QUEUE_LIMIT (4u << 20) /* bytes of a user's list of jobs */
+#define QUEUE_TRIES 3000       /* of 10 ms for squeue, whose own patience is shorter */
 
 /* ---- marks ---- */
 
@@ -112,6 +111,14 @@ static bool is_valid(int marks_fd, const char *job, const char *key)
         return read_mark(marks_fd, job, &mark) && strcmp(mark.key, key) == 0;
 }
 
+/* How often the job was requeued, as far as its environment tells. */
+static unsigned long count_restarts(void)
+{
+        const char *count = getenv("SLURM_RESTART_COUNT");
+
+        return count ? strtoul(count, NULL, 10) : 0;
+}
+
 /* ---- containers ---- */
 
 int step_remove_container(const struct config *config, const char *name, struct error *err)
@@ -159,31 +166,33 @@ int command_step_clean(const struct command_context *context, const char *job, b
         return 0;
 }
 
-int step_claim_job(const struct config *config, const struct step_arguments *arguments,
-                   struct error *err)
+/*
+ * Mark the job, after what an earlier run of it has left is removed, if it was requeued. Of
+ * several steps that begin at once, one removes and the others wait.
+ */
+static int claim(const struct step_arguments *arguments, const char *key, char *const *environment,
+                 struct error *err)
 {
-        const char *restarts = getenv(RESTART_COUNT);
-        struct step_mark mark = { .restarts = restarts ? strtoul(restarts, NULL, 10) : 0 }, old;
-        auto_close int marks_fd = -1, fd = -1;
+        struct step_mark mark = { .restarts = count_restarts() }, old;
+        auto_config struct config config = { 0 };
+        auto_close int marks_fd = open_marks(true, err), fd = -1;
 
-        if (!arguments->job)
-                return 0;
-        marks_fd = open_marks(true, err);
         if (marks_fd < 0)
                 return -1;
-        fd = openat(marks_fd, arguments->job, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-        /* Of several steps that begin at once, one removes and the others wait. */
+        fd = openat(marks_fd, arguments->job,
+                    O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
         if (fd < 0 || flock(fd, LOCK_EX) < 0)
                 return error_errno(err, MARKS "/%s", arguments->job);
-        read_key(mark.key);
         if (!read_mark(marks_fd, arguments->job, &old))
-                old = (struct step_mark){ .restarts = 0 };
+                old.restarts = 0;
         /* With --export=NONE a step does not know that its job was requeued. */
         if (mark.restarts > old.restarts &&
-            remove_of_job(config, arguments->job, arguments->job_scope, err) < 0)
+            (config_load(&config, environment, err) < 0 ||
+             remove_of_job(&config, arguments->job, arguments->job_scope, err) < 0))
                 return -1;
         if (mark.restarts < old.restarts)
                 mark.restarts = old.restarts;
+        (void)snprintf(mark.key, sizeof(mark.key), "%s", key);
         return write_mark(fd, &mark, err);
 }
 
@@ -293,19 +302,14 @@ static void renew_mark(int marks_fd, const char *job, const char *key, const cha
 }
 
 static int reap(const struct config *config, const struct step_arguments *arguments,
-                struct error *err)
+                const char *key, struct error *err)
 {
         auto_strlist struct strlist names = STRLIST_INIT, marks = STRLIST_INIT;
         auto_runtime_processes struct runtime_processes processes = { .items = NULL };
         auto_strbuf struct strbuf jobs = STRBUF_INIT;
-        auto_close int marks_fd = -1;
-        char key[STEP_KEY_SIZE];
+        auto_close int marks_fd = open_marks(false, err);
         struct step_name name;
 
-        if (step_claim_job(config, arguments, err) < 0)
-                return -1;
-        marks_fd = open_marks(false, err);
-        read_key(key);
         if (marks_fd < 0 || find_suspects(config, arguments, marks_fd, key, &names, err) < 0 ||
             find_old_marks(marks_fd, key, &marks, err) < 0)
                 return -1;
@@ -324,30 +328,42 @@ static int reap(const struct config *config, const struct step_arguments *argume
         return 0;
 }
 
-pid_t step_reap_begin(const struct step_arguments *arguments, char *const *environment)
+static _Noreturn void become_reaper(const struct step_arguments *arguments, const char *key,
+                                    char *const *environment)
 {
         auto_config struct config config = { 0 };
         struct error ignored = ERROR_INIT;
-        auto_close int marks_fd = -1;
-        char key[STEP_KEY_SIZE];
         sigset_t none;
-        pid_t child;
 
-        if (!arguments->job)
-                return 0;
-        marks_fd = open_marks(false, &ignored);
-        read_key(key);
-        if (marks_fd >= 0 && is_valid(marks_fd, arguments->job, key))
-                return 0;
-        child = fork();
-        if (child != 0)
-                return child < 0 ? 0 : child;
         /* Whoever waits at the holder's sockets must see its end. */
         (void)syscall(SYS_close_range, STDERR_FILENO + 1, ~0u, 0);
         (void)sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
-        environ = (char **)environment;
         if (config_load(&config, environment, &ignored) == 0)
-                (void)reap(&config, arguments, &ignored);
+                (void)reap(&config, arguments, key, &ignored);
         _exit(EXIT_SUCCESS);
+}
+
+int step_reap_begin(const struct step_arguments *arguments, char *const *environment,
+                    pid_t *ret_reaper, struct error *err)
+{
+        struct error ignored = ERROR_INIT;
+        auto_close int marks_fd = -1;
+        char key[STEP_KEY_SIZE];
+        struct step_mark mark;
+
+        *ret_reaper = 0;
+        if (!arguments->job)
+                return 0;
+        marks_fd = open_marks(false, &ignored);
+        read_key(key);
+        if (marks_fd >= 0 && read_mark(marks_fd, arguments->job, &mark) &&
+            strcmp(mark.key, key) == 0 && count_restarts() <= mark.restarts)
+                return 0;
+        if (claim(arguments, key, environment, err) < 0)
+                return error_prefix(err, "what an earlier run may have left");
+        *ret_reaper = fork();
+        if (*ret_reaper == 0)
+                become_reaper(arguments, key, environment);
+        return 0;
 }

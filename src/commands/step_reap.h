@@ -9,14 +9,10 @@
 int step_remove_container(const struct config *config, const char *name, struct error *err);
 
 /*
- * Before a container of the job is made or used: remove what an earlier run of the same
- * job, which was requeued, has left here. Returns 0, or -1 with *err.
+ * Where this may be the job's first step since the node or slurmd has started: mark the job,
+ * remove what an earlier run of it has left here if it was requeued, and have a child remove
+ * what jobs have left that are gone. *ret_reaper is that child, or not above 0. Returns 0, or
+ * -1 with *err.
  */
-int step_claim_job(const struct config *config, const struct step_arguments *arguments,
-                   struct error *err);
-
-/*
- * Where this may be the job's first step since the node or slurmd has started, have a child
- * remove what jobs have left that are gone. Returns it, or 0 for none.
- */
-pid_t step_reap_begin(const struct step_arguments *arguments, char *const *environment);
+int step_reap_begin(const struct step_arguments *arguments, char *const *environment,
+                    pid_t *ret_reaper, struct error *err);

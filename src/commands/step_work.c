@@ -176,8 +176,6 @@ static int make(const struct step_job *job, const struct command_context *contex
         /* An importer is ended by the signal itself. */
         if (!step_has_importer(arguments))
                 cancel_install();
-        if (step_needs_container(arguments) && step_claim_job(context->config, arguments, err) < 0)
-                return -1;
         if (step_image_is_file(arguments))
                 path = TAKE_PTR(uri);
         else if (step_has_importer(arguments))

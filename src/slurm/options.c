@@ -1,6 +1,7 @@
 #include "slurm/options.h"
 
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,9 +22,27 @@ static bool complete; /* those of a whole command, or of a part of it before a "
 /* Longest value of a variable. spank_getenv copies. */
 #define VALUE_SIZE (64u << 10)
 
+static char problem[512];
+
+/* slurmstepd speaks to its log only while it takes the options: a task says it once more. */
+static __attribute__((format(printf, 1, 2))) void complain(const char *fmt, ...)
+{
+        va_list args;
+
+        va_start(args, fmt);
+        (void)vsnprintf(problem, sizeof(problem), fmt, args);
+        va_end(args);
+        slurm_error("pyxis: %s", problem);
+}
+
+const char *options_problem(void)
+{
+        return problem;
+}
+
 static int no_memory(void)
 {
-        slurm_error("pyxis: could not allocate memory");
+        complain("could not allocate memory");
         return -1;
 }
 
@@ -31,7 +50,7 @@ static bool is_missing(const char *option, const char *value)
 {
         if (value && *value)
                 return false;
-        slurm_error("pyxis: --container-%s: argument required", option);
+        complain("--container-%s: argument required", option);
         return true;
 }
 
@@ -59,13 +78,13 @@ static int set_text(const char *option, char **target, const char *value)
         if (*target && strcmp(*target, value) == 0)
                 return 0;
         if (*target && complete) {
-                slurm_error("pyxis: --container-%s differs between the parts of one srun, which "
-                            "Slurm gives the same: start them one by one, with --het-group=N",
-                            option);
+                complain("--container-%s differs between the parts of one srun, which Slurm gives "
+                         "the same: start them one by one, with --het-group=N",
+                         option);
                 return -1;
         }
         if (*target && !is_inherited(option)) {
-                slurm_error("pyxis: --container-%s specified multiple times", option);
+                complain("--container-%s specified multiple times", option);
                 return -1;
         }
         free(*target);
@@ -78,7 +97,7 @@ static int set_choice(const char *option, enum choice *target, int value)
         enum choice choice = value ? CHOICE_YES : CHOICE_NO;
 
         if (*target != CHOICE_NONE && *target != choice) {
-                slurm_error("pyxis: both --container-%s and its opposite were specified", option);
+                complain("both --container-%s and its opposite were specified", option);
                 return -1;
         }
         *target = choice;
@@ -108,7 +127,7 @@ static const char *kind_of(const char *source)
                 return "tmpfs:x-create=dir";
         if (strcmp(source, "umount") == 0)
                 return "none:x-detach";
-        slurm_error("pyxis: --container-mounts: the source must be a path, \"tmpfs\" or "
+        complain("--container-mounts: the source must be a path, \"tmpfs\" or "
                     "\"umount\": %s",
                     source);
         return NULL;
@@ -123,14 +142,14 @@ static int add_mount(char *entry)
         const char *kind;
 
         if (!*source || !*target) {
-                slurm_error("pyxis: --container-mounts: invalid format: %s:%s", source, target);
+                complain("--container-mounts: invalid format: %s:%s", source, target);
                 return -1;
         }
         kind = kind_of(source);
         if (!kind)
                 return -1;
         if (*target != '/' && *target != '.') {
-                slurm_error("pyxis: --container-mounts: the target must be a path: %s", target);
+                complain("--container-mounts: the target must be a path: %s", target);
                 return -1;
         }
         append_field(&word, source);
@@ -163,7 +182,7 @@ static int for_each_part(const char *option, const char *value, int (*add)(char 
                 return no_memory();
         while ((part = strsep(&rest, ",")) != NULL) {
                 if (!*part) {
-                        slurm_error("pyxis: --container-%s: invalid format: %s", option, value);
+                        complain("--container-%s: invalid format: %s", option, value);
                         return -1;
                 }
                 if (add(part) < 0)
@@ -207,11 +226,11 @@ static int take_name(int val, const char *value, int remote)
                 return no_memory();
         (void)strsep(&rule, ":");
         if (!*name || strchr(name, '/')) {
-                slurm_error("pyxis: --container-name: not a name: %s", value);
+                complain("--container-name: not a name: %s", value);
                 return -1;
         }
         if (strspn(name, "0123456789.") == strlen(name) && strchr(name, '.')) {
-                slurm_error("pyxis: --container-name: %s is what a container without a name is "
+                complain("--container-name: %s is what a container without a name is "
                             "called",
                             name);
                 return -1;
@@ -223,7 +242,7 @@ static int take_name(int val, const char *value, int remote)
                         return set_text("name", &options.name, name) < 0
                                        ? -1
                                        : set_text("name", &options.rule, rule);
-        slurm_error("pyxis: --container-name: flag must be \"auto\", \"create\", \"exec\" or "
+        complain("--container-name: flag must be \"auto\", \"create\", \"exec\" or "
                     "\"no_exec\"");
         return -1;
 }
@@ -232,7 +251,7 @@ static int take_save(int val, const char *value, int remote)
 {
         (void)val, (void)remote;
         if (value && *value && value[strlen(value) - 1] == '/') {
-                slurm_error("pyxis: --container-save: target is a directory");
+                complain("--container-save: target is a directory");
                 return -1;
         }
         return set_text("save", &options.save, value);
@@ -298,7 +317,7 @@ static int add_namespace(char *name)
                 *known[i].flag = true;
                 return 0;
         }
-        slurm_error("pyxis: --container-unshare: unknown namespace '%s'", name);
+        complain("--container-unshare: unknown namespace '%s'", name);
         return -1;
 }
 
@@ -365,7 +384,7 @@ int options_register(spank_t spank)
 
                 if (result == ESPANK_SUCCESS)
                         continue;
-                slurm_error("pyxis: couldn't register option %s: %s", option->name,
+                complain("couldn't register option %s: %s", option->name,
                             spank_strerror(result));
                 return -1;
         }
@@ -374,12 +393,26 @@ int options_register(spank_t spank)
 
 /* ---- variables ---- */
 
-/* In slurmstepd the job's variables are not the process's. value has VALUE_SIZE bytes. */
-static const char *get_variable(spank_t spank, const char *name, char *value)
+/*
+ * In slurmstepd the job's variables are not the process's. buffer has VALUE_SIZE bytes. *ret
+ * is NULL where there is none. Returns 0, or -1 for a value that is too long to be had.
+ */
+static int get_variable(spank_t spank, const char *name, char *buffer, const char **ret)
 {
-        if (spank_context() != S_CTX_REMOTE)
-                return getenv(name);
-        return spank_getenv(spank, name, value, VALUE_SIZE) == ESPANK_SUCCESS ? value : NULL;
+        spank_err_t result;
+
+        *ret = NULL;
+        if (spank_context() != S_CTX_REMOTE) {
+                *ret = getenv(name);
+                return 0;
+        }
+        result = spank_getenv(spank, name, buffer, VALUE_SIZE);
+        if (result == ESPANK_SUCCESS)
+                *ret = buffer;
+        if (result != ESPANK_NOSPACE)
+                return 0;
+        complain("%s: longer than %u bytes", name, VALUE_SIZE);
+        return -1;
 }
 
 static int complete_values(spank_t spank, char *buffer)
@@ -401,10 +434,12 @@ static int complete_values(spank_t spank, char *buffer)
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(variables); i++) {
-                const char *value = variables[i].given
-                                            ? NULL
-                                            : get_variable(spank, variables[i].name, buffer);
+                const char *value;
 
+                if (variables[i].given)
+                        continue;
+                if (get_variable(spank, variables[i].name, buffer, &value) < 0)
+                        return -1;
                 /* Scripts unset a variable like this, too. */
                 if (value && *value && variables[i].take(0, value, 0) < 0)
                         return -1;
@@ -428,8 +463,10 @@ static void complete_choices(spank_t spank, char *buffer)
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(variables); i++) {
-                const char *value = get_variable(spank, variables[i].name, buffer);
-                int flag = value ? settings_parse_bool(value) : -1;
+                const char *value;
+                int flag = get_variable(spank, variables[i].name, buffer, &value) == 0 && value
+                                   ? settings_parse_bool(value)
+                                   : -1;
 
                 if (flag >= 0 && *variables[i].choice == CHOICE_NONE)
                         *variables[i].choice = (flag > 0) != variables[i].opposite ? CHOICE_YES

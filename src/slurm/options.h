@@ -34,6 +34,9 @@ int options_register(spank_t spank);
  */
 int options_complete(spank_t spank);
 
+/* What is wrong with the options or variables that were taken; "": nothing. */
+const char *options_problem(void);
+
 /* Whether a container is asked for. */
 bool options_enabled(void);
 

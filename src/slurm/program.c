@@ -121,37 +121,60 @@ static int wait_for(pid_t child, bool limited, int *ret_status)
         return 0;
 }
 
-static int start(const struct program *program, bool apart, struct error *err)
+/* Returns the number of a process that is apart, or 0; -1 with *err. */
+static pid_t start(const struct program *program, bool apart, struct error *err)
 {
         auto_free char **argv = make_argv(program);
-        int status = 0;
-        pid_t child;
+        auto_close int out = -1, in = -1;
+        int status = 0, ends[2];
+        pid_t child, grandchild = 0;
 
         if (!argv || program->environment->count == 0)
                 return error_no_memory(err);
+        if (pipe2(ends, O_CLOEXEC) < 0)
+                return error_errno(err, "pipe");
+        out = ends[0];
+        in = ends[1];
         child = fork();
         if (child < 0)
                 return error_errno(err, "cannot start a process");
         if (child == 0) {
-                pid_t grandchild = apart ? fork() : 0;
-
+                grandchild = apart ? fork() : 0;
                 if (grandchild == 0)
                         become_program(program, argv);
-                _exit(grandchild < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+                _exit(write(in, &grandchild, sizeof(grandchild)) < 0 || grandchild < 0
+                              ? EXIT_FAILURE
+                              : EXIT_SUCCESS);
         }
         if (wait_for(child, !apart, &status) < 0)
                 return error_errno(err, "cannot wait for " PROGRAM);
-        if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-                return 0;
-        return error_set(err, ECHILD, "%s has failed (status %#x)", PROGRAM, (unsigned int)status);
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+                return error_set(err, ECHILD, "%s has failed (status %#x)", PROGRAM,
+                                 (unsigned int)status);
+        if (apart && read(out, &grandchild, sizeof(grandchild)) != sizeof(grandchild))
+                return error_errno(err, "cannot hear of " PROGRAM);
+        return grandchild;
 }
 
-int program_start(const struct program *program, struct error *err)
+pid_t program_start(const struct program *program, struct error *err)
 {
         return start(program, true, err);
 }
 
+void program_kill(pid_t pid, uid_t uid)
+{
+        pid_t child = fork();
+
+        if (child == 0) {
+                if (setresuid(uid, uid, uid) == 0)
+                        (void)kill(pid, SIGKILL);
+                _exit(EXIT_SUCCESS);
+        }
+        while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
+                ;
+}
+
 int program_run(const struct program *program, struct error *err)
 {
-        return start(program, false, err);
+        return start(program, false, err) < 0 ? -1 : 0;
 }

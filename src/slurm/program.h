@@ -21,10 +21,13 @@ struct program {
 };
 
 /*
- * Start it as a process that is nobody's child: slurmstepd counts its children. Returns 0,
- * or -1 with *err; that it could not be executed shows at its input.
+ * Start it as a process that is nobody's child: slurmstepd counts its children. Returns its
+ * number, or -1 with *err; that it could not be executed shows at its input.
  */
-int program_start(const struct program *program, struct error *err);
+pid_t program_start(const struct program *program, struct error *err);
+
+/* Kill one that was started, with its user's rights: the number may be another's by now. */
+void program_kill(pid_t pid, uid_t uid);
 
 /* Run it and wait. Returns 0 when it has succeeded, or -1 with *err. */
 int program_run(const struct program *program, struct error *err);

@@ -42,6 +42,7 @@ static struct {
         bool signalled;                /* a task was ended by a signal */
         char secret[STEP_SECRET_SIZE]; /* of srun; "": there is none */
         int control;           /* socket to enroot-step */
+        pid_t holder;          /* enroot-step */
         struct error failure;  /* of user_init */
         char runtime_dir[PATH_MAX + 16];
 } state = { .control = -1 };
@@ -49,7 +50,10 @@ static struct {
 /* An error here would drain the node under a batch job, so it waits for the tasks. */
 int remote_init(spank_t spank, int argc, char **argv)
 {
-        if (settings_parse(&state.settings, argc, argv) < 0 || options_register(spank) < 0)
+        bool configured = settings_parse(&state.settings, argc, argv) == 0;
+
+        /* Whether the job wants a container must be known in any case. */
+        if (options_register(spank) < 0 || !configured)
                 (void)error_set(&state.failure, EINVAL, "the plugin cannot be used on this node: "
                                                         "see its slurmd.log");
         return 0;
@@ -105,9 +109,9 @@ static void take_secret(spank_t spank)
 int remote_post_opt(spank_t spank)
 {
         take_secret(spank);
-        if (options_complete(spank) < 0)
-                return error_set(&state.failure, EINVAL,
-                                 "invalid option or PYXIS_CONTAINER_ variable"), 0;
+        /* Slurm goes on without an option that could not be taken. */
+        if (options_complete(spank) < 0 || *options_problem())
+                return error_set(&state.failure, EINVAL, "%s", options_problem()), 0;
         if (!options_enabled()) {
                 state.failure.code = 0; /* no container, so nothing has failed */
                 return 0;
@@ -379,7 +383,10 @@ static int start_holder(spank_t spank, struct error *err)
         if (spank_get_item(spank, S_JOB_SUPPLEMENTARY_GIDS, &program.groups,
                            &program.group_count) != ESPANK_SUCCESS)
                 program.group_count = 0;
-        if (send_secret(ours, err) < 0 || program_start(&program, err) < 0)
+        if (send_secret(ours, err) < 0)
+                return -1;
+        state.holder = program_start(&program, err);
+        if (state.holder < 0)
                 return -1;
         state.control = TAKE_FD(ours);
         state.started = true;
@@ -624,8 +631,11 @@ static void end_step(void)
             setsockopt(answers, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence)) < 0)
                 return;
         (void)hear(answers, &message, &ignored);
-        if (ignored.code == EAGAIN)
-                slurm_error("pyxis: enroot says nothing any more; the container is removed later");
+        if (ignored.code != EAGAIN)
+                return;
+        /* The user has stopped it, or the file system that it is at. */
+        slurm_error("pyxis: enroot says nothing any more: killed");
+        program_kill(state.holder, state.uid);
 }
 
 int remote_task_exit(spank_t spank)

@@ -67,8 +67,8 @@ enum step_kind {
  * holder is the user's, who can stop it; Slurm drains a node whose slurmstepd does not end
  * within UnkillableStepTimeout, which is 60 by default.
  */
-#define STEP_SILENCE 20
-#define STEP_BEAT    4
+#define STEP_SILENCE 15
+#define STEP_BEAT    3
 
 struct step_message {
         enum step_kind kind;

@@ -7,199 +7,19 @@ import signal
 import subprocess
 import time
 
-import harness
-import servers
-import slurm_cluster
-from slurm_cluster import SlurmCase
-
-DATA_CONF = "/etc/enroot/enroot.conf.d/51-slurm-life.conf"
+import slurm_life
+from slurm_life import LifeCase, called, end_slurmd, kill, kill_node, parent_of, read
 
 cluster = None
-mounts_at_rest = None  # of each node, when it has had no job
-
-
-def runtime_path():
-    return harness.world.work + "/slurm-run"
-
-
-def data_path():
-    return harness.world.work + "/slurm-data"
 
 
 def setUpModule():
-    global cluster, mounts_at_rest
-    cluster = slurm_cluster.up("slurm-life", "--disk", runtime_path(), "--disk", data_path(),
-                               "--config", "RequeueExit=99")
-    for name in cluster.addresses:
-        os.chmod(cluster.disk(name, data_path()), 0o1777)
-    with open(DATA_CONF, "w") as file:
-        file.write("ENROOT_DATA_PATH %s/$(id -u)\n" % data_path())
-    mounts_at_rest = {name: mounts_of(name) for name in cluster.addresses}
+    global cluster
+    cluster = slurm_life.up("slurm-life")
 
 
 def tearDownModule():
-    os.unlink(DATA_CONF)
-    slurm_cluster.down()
-
-
-# ---- nodes ----
-
-def slurmd(name):
-    return cluster.daemons["slurmd-" + name]
-
-
-def mounts_of(name):
-    with open("/proc/%d/mountinfo" % slurmd(name).pid) as file:
-        return sorted(line.split()[4] for line in file)
-
-
-def read(pid, file):
-    """A file of a process in /proc, as text; "" where there is none any more."""
-    with contextlib.suppress(OSError), open("/proc/%d/%s" % (pid, file), errors="replace") as text:
-        return text.read()
-    return ""
-
-
-def all_processes():
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
-
-
-def parent_of(pid):
-    found = re.search(r"^PPid:\t(\d+)", read(pid, "status"), re.M)
-    return int(found.group(1)) if found else 0
-
-
-def mount_namespace(pid):
-    with contextlib.suppress(OSError):
-        return os.readlink("/proc/%d/ns/mnt" % pid)
-    return None
-
-
-def processes_of(name):
-    """Everything that runs on a node: what sees its files, and what comes from that."""
-    own = mount_namespace(slurmd(name).pid)
-    found = {pid for pid in all_processes() if mount_namespace(pid) == own}
-    while True:
-        more = {pid for pid in all_processes() if parent_of(pid) in found} - found
-        if not more:
-            return found
-        found |= more
-
-
-def called(pids, start):
-    """Those of the processes whose command line begins with something."""
-    return [pid for pid in pids if read(pid, "cmdline").startswith(start)]
-
-
-def kill(pids, number=signal.SIGKILL):
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
-
-
-def end_slurmd(name, number=signal.SIGTERM):
-    slurmd(name).send_signal(number)
-    slurmd(name).wait(timeout=60)
-
-
-def kill_node(name):
-    """As if its power had gone: nothing on it runs any more."""
-    kill(processes_of(name))
-    slurmd(name).wait(timeout=60)
-
-
-class LifeCase(SlurmCase):
-    """Afterwards there is nothing of a job on any node, and each node is ready for the next."""
-
-    def tearDown(self):
-        for job in self.slurm("squeue", "-h", "-o", "%A").out.split():  # of a test that failed
-            self.slurm("scancel", job)
-        super().tearDown()
-        for name in cluster.addresses:
-            self.assertEqual(mounts_of(name), mounts_at_rest[name], name)
-            self.assertEqual(self.containers(name), [], name)
-            self.assertEqual(self.runtime_files(name), [], name)
-        self.assertEqual(self.reasons(), "", "drained")
-
-    @staticmethod
-    def containers(name):
-        """Of the test's user, hidden ones included."""
-        with contextlib.suppress(FileNotFoundError):
-            return sorted(os.listdir("%s/%d" % (cluster.disk(name, data_path()),
-                                                harness.world.user.uid)))
-        return []
-
-    @staticmethod
-    def runtime_files(name):
-        """But for the note of when slurmd started."""
-        found = harness.files_below(cluster.disk(name, runtime_path()))
-        return [path for path in found if path != "slurmd"]
-
-    @staticmethod
-    def reasons():
-        """Why nodes are down or drained."""
-        return subprocess.run(["sinfo", "-h", "-R"], env=cluster.environment(), check=True,
-                              stdout=subprocess.PIPE, text=True).stdout
-
-    def control(self, *argv):
-        """scontrol as the administrator."""
-        return subprocess.run(["scontrol", *argv], env=cluster.environment(), check=True,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              text=True).stdout
-
-    def wait_for(self, what, check, seconds=60):
-        deadline = time.monotonic() + seconds
-        while not check():
-            self.assertLess(time.monotonic(), deadline, "no " + what)
-            time.sleep(0.05)
-
-    def image_option(self):
-        return "--container-image=" + self.image()
-
-    def start_sleep(self, *argv, tasks=1):
-        """A step that sleeps in containers; returns when all its tasks do."""
-        process = self.start_step(*argv, self.image_option(), "sleep", "1000")
-        self.wait_for("tasks", lambda: len(self.sleeping()) >= tasks)
-        return process
-
-    def sleeping(self):
-        return [pid for pid in self.user.processes() if read(pid, "comm") == "sleep\n"]
-
-    def ends(self, process, says=None, code=None):
-        """Wait for a step's srun; returns what it said."""
-        out, err = process.communicate(timeout=60)
-        out, err = harness.text(out), harness.text(err)
-        if says:
-            self.assertRegex(err, says)
-        if code is not None:
-            self.assertEqual(process.returncode, code, err)
-        return out, err
-
-    @contextlib.contextmanager
-    def slow_import(self, rate=20_000):
-        """The option for an image that does not come for a long time, and its registry."""
-        registry = servers.Proxy(slurm_cluster.registry().host, lambda request: {
-            "rate": rate} if "/blobs/" in request["path"] else None)
-        with registry:
-            yield registry, "--container-image=%s#%s" % (
-                registry.host, harness.world.library.pushed("alpine"))
-
-    def wait_for_import(self, registry):
-        self.wait_for("import", lambda: registry.matching("/blobs/"))
-
-    def batch(self, text, *options):
-        """Submit a script; returns the job's number."""
-        with open(self.user.work + "/script", "w") as script:
-            script.write("#!/bin/sh\n" + text)
-        result = self.slurm("sbatch", "--parsable", "--output=out", "--open-mode=append",
-                            *options, "script")
-        self.assertEqual(result.code, 0, result)
-        return result.out.strip()
-
-    def output(self):
-        with contextlib.suppress(FileNotFoundError), open(self.user.work + "/out") as file:
-            return file.read()
-        return ""
+    slurm_life.down()
 
 
 class TestEnds(LifeCase):
@@ -382,7 +202,7 @@ class TestNodes(LifeCase):
     def test_slurmstepd_is_killed(self):
         """Its tasks, which Slurm does not know any more, end with it."""
         process = self.start_sleep("-N1", "-wnode2", "--ntasks=2", tasks=2)
-        kill(called(all_processes(), "slurmstepd: ["))
+        kill(called(slurm_life.all_processes(), "slurmstepd: ["))
         self.wait_for("end of the tasks", lambda: not self.sleeping())
         self.slurm("scancel", "--user=" + self.user.name)
         process.terminate()
