@@ -433,8 +433,8 @@ static int hear(int answers, struct step_message *ret, struct error *err)
 
                 if (result == 0)
                         return error_set(err, ECHILD,
-                                         "enroot has ended before there was a container: was it "
-                                         "killed, for lack of memory?");
+                                         "enroot has ended before there was a container: is it "
+                                         "in slurmd's PATH, or was it killed, for lack of memory?");
                 if (result < 0 || ret->kind == STEP_FAILED)
                         return result < 0 ? -1 : 0;
                 if (ret->kind == STEP_ENTER)

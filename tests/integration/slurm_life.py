@@ -117,8 +117,8 @@ class LifeCase(SlurmCase):
         super().tearDown()
         for name in slurm_cluster.cluster.addresses:
             self.assertEqual(mounts_of(name), mounts_at_rest[name], name)
-            self.assertEqual(self.containers(name), [], name)
-            self.assertEqual(self.runtime_files(name), [], name)
+            self.assertEqual(self.containers(name), [], self.logs(name))
+            self.assertEqual(self.runtime_files(name), [], self.logs(name))
         self.assertEqual(self.reasons(), "", "drained")
 
     @staticmethod

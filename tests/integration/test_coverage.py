@@ -231,6 +231,8 @@ DEMANDS = {
     "19 no orphans": ("start: nothing is left after a container is killed",
                       "mounts: servers end with the container"),
     "20 entering by name": ("exec: a name is enough",
+                            "slurm: a running container is joined",
+                            "slurm life: containers of a job outlive slurmd",
                             "list: a container in use is refused with its processes"),
     "21 progress": ("import: progress is shown on a terminal and the line is clear afterwards",
                     "slurm transfer: progress on a terminal"),
@@ -257,6 +259,9 @@ DEMANDS = {
     "31 architecture, schema 1": (
         "import: a single image of another architecture is refused",
         "import failures: schema 1 is refused with an explanation"),
+    "33 upgrades of Slurm": (
+        "slurm life: plugin and program are replaced under running steps",
+        "slurm life: slurmd is started again"),
     "34 noexec, full disks": ("check: a data path mounted noexec", "check: a full data path"),
     "35 writable layers": ("overlay: the size can be configured and the option counts",
                            "overlay: changes are there at the next start"),
@@ -306,9 +311,50 @@ SECURITY = {
     "propagation words": ("fstab: propagation words",),
     "variables of the loader": (
         "security: variables of the loader do not reach enroot itself",),
+    "variables of a job in prolog and epilog": (
+        "slurm: the environment of the user reaches no root",
+        "slurm attack: no variable reaches root",
+        "slurm attack: options that no srun has checked"),
+    "directories of root's that users write to": (
+        "slurm attack: a runtime path that others can write",
+        "slurm attack: links in the runtime directory"),
     "temporary directories": ("security: directories for temporary files are private",),
     "other users": ("security: another user cannot reach a container",
                     "exec: the container of another user is refused"),
+}
+
+# Of the table of Slurm's behaviour, what it says about failures and ends.
+SLURM_FAILURES = {
+    "Contexts: errors before there are tasks drain nodes, so tasks have them": (
+        "slurm attack: a node whose configuration is wrong",
+        "slurm attack: options that no srun has checked",
+        "slurm attack: jobs without containers run there"),
+    "Contexts: errors of the epilog drain nodes": (
+        "slurm attack: a data path that cannot be cleaned",),
+    "Users: the first task fails": ("slurm: a failing import is told once",),
+    "Users: the first task is killed": ("slurm life: the first task is killed",
+                                        "slurm life: the holder is killed"),
+    "Users: unnamed containers are removed at the end": (
+        "slurm: unnamed containers are removed and saved ones are images",
+        "slurm life: what a dead node has left is removed by its next job"),
+    "Users: containers of a job are removed by the epilog": (
+        "slurm: containers of a job", "slurm life: a requeued job begins anew"),
+    "Users: a container is saved before srun returns": ("slurm cgroup: a save is waited for",),
+    "Life: cancelled": ("slurm: cancelling during an import", "slurm: cancelling running tasks",
+                        "slurm life: interrupting srun twice ends the step",
+                        "slurm life: a signal reaches the tasks"),
+    "Life: time limit": ("slurm life: the time limit",),
+    "Life: bad exit": ("slurm life: a bad exit ends the others",),
+    "Life: suspended": ("slurm life: a suspended job goes on",),
+    "Life: node failure": ("slurm life: a node dies while tasks run",
+                           "slurm life: a node dies during an import",
+                           "slurm life: slurmstepd is killed"),
+    "Life: out of memory": ("slurm cgroup: a task runs out of memory",
+                            "slurm cgroup: an import runs out of memory"),
+    "Life: daemons start again": ("slurm life: slurmctld is started again",
+                                  "slurm attack: slurmd comes up"),
+    "Life: who stops what Slurm waits for": (
+        "slurm attack: who stops enroot step holds nothing up",),
 }
 
 SCENARIOS = {
@@ -445,6 +491,9 @@ class TestCoverage(unittest.TestCase):
 
     def test_security_cases(self):
         self.assert_tests(SECURITY)
+
+    def test_failures_under_slurm(self):
+        self.assert_tests(SLURM_FAILURES)
 
     def test_scenarios(self):
         self.assert_tests(SCENARIOS)

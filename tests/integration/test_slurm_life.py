@@ -226,6 +226,7 @@ class TestRequeue(LifeCase):
             self.image(), "-N1", "-wnode2", "--requeue")
         self.wait_for("first run", lambda: "made" in self.output())
         self.control("requeue", job)
+        time.sleep(2.5)  # within the same second slurmd takes it for the job that was killed
         self.wait_for("second run", lambda: self.begins_now(job) and
                       self.output().count("made") == 2)
         self.wait_for_idle()
