@@ -14,11 +14,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,6 +33,8 @@
 #include "step/step.h"
 
 #define PYXIS_VERSION "0.24.0" /* whose importers and hooks of sites find what they expect */
+#define HOLDER_PATIENCE 2000 /* milliseconds */
+
 #define BATCH_STEP 0xfffffffbu /* SLURM_BATCH_SCRIPT, which is in slurm.h since 21.08 */
 
 static struct {
@@ -610,6 +614,16 @@ int remote_task_init(spank_t spank)
 
 /* ---- the end ---- */
 
+/* Slurm removes the step's control group, which must have no process any more. */
+static void wait_for_holder(void)
+{
+        auto_close int process = (int)syscall(SYS_pidfd_open, state.holder, 0);
+        struct pollfd end = { .fd = process, .events = POLLIN };
+
+        if (process >= 0)
+                (void)poll(&end, 1, HOLDER_PATIENCE);
+}
+
 /* Have the container saved and removed, and wait for that, as long as something is heard. */
 static void end_step(void)
 {
@@ -631,11 +645,12 @@ static void end_step(void)
             setsockopt(answers, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence)) < 0)
                 return;
         (void)hear(answers, &message, &ignored);
-        if (ignored.code != EAGAIN)
-                return;
         /* The user has stopped it, or the file system that it is at. */
-        slurm_error("pyxis: enroot says nothing any more: killed");
-        program_kill(state.holder, state.uid);
+        if (ignored.code == EAGAIN) {
+                slurm_error("pyxis: enroot says nothing any more: killed");
+                program_kill(state.holder, state.uid);
+        }
+        wait_for_holder();
 }
 
 int remote_task_exit(spank_t spank)

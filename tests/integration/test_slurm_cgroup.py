@@ -22,10 +22,15 @@ def setUpModule():
         "--config", "SelectTypeParameters=CR_CPU_Memory", "--config", "DefMemPerNode=1000", "--cgroup", "ConstrainRAMSpace=yes",
         "--cgroup", "ConstrainSwapSpace=no", "--cgroup", "MinRAMSpace=1",
         "--cgroup", "CgroupMountpoint=" + ROOT)
+    remove_groups()  # of a run that was killed
 
 
 def tearDownModule():
     slurm_life.down()
+    remove_groups()
+
+
+def remove_groups():
     for kind in KINDS:
         for name in cluster.addresses:
             for base, _, _ in os.walk("%s/%s/slurm_%s" % (ROOT, kind, name), topdown=False):
