@@ -230,8 +230,13 @@ static int list_jobs(struct strbuf *ret, struct error *err)
         for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
                 auto_free char *variable = NULL;
 
-                if (getenv(kept[i]) && (asprintf(&variable, "%s=%s", kept[i], getenv(kept[i])) < 0 ||
-                                        strlist_append(&environment, variable) < 0))
+                if (!getenv(kept[i]))
+                        continue;
+                if (asprintf(&variable, "%s=%s", kept[i], getenv(kept[i])) < 0) {
+                        variable = NULL; /* undefined after a failure */
+                        return error_no_memory(err);
+                }
+                if (strlist_append(&environment, variable) < 0)
                         return error_no_memory(err);
         }
         if (output < 0 || null < 0 || launch_program(&launch, &child) != 0 ||

@@ -138,13 +138,13 @@ class LifeCase(SlurmCase):
     @staticmethod
     def reasons():
         """Why nodes are down or drained."""
-        return subprocess.run(["sinfo", "-h", "-R"], env=slurm_cluster.cluster.environment(), check=True,
-                              stdout=subprocess.PIPE, text=True).stdout
+        return subprocess.run(["sinfo", "-h", "-R"], check=True,
+                              env=slurm_cluster.cluster.environment(), stdout=subprocess.PIPE, text=True).stdout
 
     def control(self, *argv):
         """scontrol as the administrator."""
-        return subprocess.run(["scontrol", *argv], env=slurm_cluster.cluster.environment(), check=True,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        return subprocess.run(["scontrol", *argv], check=True,
+                              env=slurm_cluster.cluster.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               text=True).stdout
 
     def wait_for(self, what, check, seconds=60):

@@ -19,7 +19,8 @@ def setUpModule():
     cluster = slurm_life.up(
         "slurm-cgroup", "--config", "ProctrackType=proctrack/cgroup",
         "--config", "TaskPlugin=task/cgroup",
-        "--config", "SelectTypeParameters=CR_CPU_Memory", "--config", "DefMemPerNode=1000", "--cgroup", "ConstrainRAMSpace=yes",
+        "--config", "SelectTypeParameters=CR_CPU_Memory", "--config", "DefMemPerNode=1000",
+        "--cgroup", "ConstrainRAMSpace=yes",
         "--cgroup", "ConstrainSwapSpace=no", "--cgroup", "MinRAMSpace=1",
         "--cgroup", "CgroupMountpoint=" + ROOT)
     remove_groups()  # of a run that was killed
