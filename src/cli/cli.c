@@ -12,6 +12,7 @@
 #include "cli/options.h"
 #include "cli/verb.h"
 #include "util/cancel.h"
+#include "util/own_program.h"
 
 /* A line of the summary, its name as wide as the longest of all. */
 static void print_summary(const char *name, const char *summary, FILE *out)
@@ -164,6 +165,7 @@ int cli_main(int argc, char **argv, char **environment)
                                               : helper_find(program);
         int count = 0;
         const struct verb *verb = verb_find(argc > 1 ? argc - 1 : 0, argv + 1, &count);
+        struct error err = ERROR_INIT;
 
         if (helper)
                 return helper_main(helper, argc, argv, environment);
@@ -171,6 +173,10 @@ int cli_main(int argc, char **argv, char **environment)
                 return oci_main(argc, argv, argv, environment);
         if (argc > 1 && strcmp(argv[1], "oci") == 0)
                 return oci_main(argc - 1, argv + 1, argv, environment);
+        if (verb && verb->enters && own_program_protect(argv, environment, &err) < 0) {
+                message_error(err.message);
+                return 1;
+        }
         if (verb)
                 return verb_main(verb, argc - 1 - count, argv + 1 + count, environment);
         return without_verb(argc, argv);

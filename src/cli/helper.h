@@ -15,6 +15,7 @@ struct helper {
         const char *summary;
         const struct option *options;
         int least;                    /* number of words */
+        bool enters;                  /* as that of struct verb */
 
         /* As that of struct verb. */
         int (*run)(char **words, char **environment, struct report *report, struct error *err);

@@ -73,6 +73,7 @@ const struct helper helper_nsenter = {
         .words = "COMMAND [ARG...]",
         .summary = "Run a command in new namespaces, or in those of a process.",
         .options = options,
+        .enters = true,
         .least = 1,
         .run = run,
 };

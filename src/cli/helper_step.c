@@ -127,5 +127,6 @@ const struct helper helper_step = {
         .words = "",
         .summary = "Hold the container of a Slurm step, for the plugin spank_enroot.so.",
         .options = options,
+        .enters = true,
         .run = run,
 };

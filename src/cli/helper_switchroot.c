@@ -39,6 +39,7 @@ const struct helper helper_switchroot = {
         .words = "ROOTFS [COMMAND] [ARG...]",
         .summary = "Make a mounted directory the root, drop privileges and run a command.",
         .options = options,
+        .enters = true,
         .least = 1,
         .run = run,
 };

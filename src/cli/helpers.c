@@ -5,6 +5,7 @@
 
 #include "cli/messages.h"
 #include "util/cleanup.h"
+#include "util/own_program.h"
 
 static const struct helper *const helpers[] = {
         &helper_mount,
@@ -51,6 +52,10 @@ int helper_main(const struct helper *helper, int argc, char **argv, char **envir
         if (result < 0) {
                 message_error(err.message);
                 print_usage(helper, stderr);
+                return 1;
+        }
+        if (helper->enters && own_program_protect(argv, environment, &err) < 0) {
+                message_error(err.message);
                 return 1;
         }
         result = helper->run(argv + 1 + rest, environment, &report, &err);

@@ -9,6 +9,7 @@
 #include "cli/messages.h"
 #include "cli/verb.h"
 #include "oci/oci.h"
+#include "util/own_program.h"
 #include "util/path.h"
 
 #define GROUP "oci "
@@ -78,11 +79,6 @@ static int open_log(struct error *err)
         return messages_log_to(oci_options.log, *format == 'j', err);
 }
 
-static bool enters_container(const struct verb *verb)
-{
-        return verb == &verb_oci_create || verb == &verb_oci_run || verb == &verb_oci_exec;
-}
-
 int oci_main(int argc, char **argv, char **program_argv, char **environment)
 {
         struct error err = ERROR_INIT;
@@ -112,7 +108,7 @@ int oci_main(int argc, char **argv, char **program_argv, char **environment)
                 print_usage(stderr);
                 return 1;
         }
-        if (enters_container(verb) && oci_become_copy(program_argv, environment, &err) < 0) {
+        if (verb->enters && own_program_protect(program_argv, environment, &err) < 0) {
                 message_error(err.message);
                 return 1;
         }

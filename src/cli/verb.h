@@ -19,6 +19,7 @@ struct verb {
         const struct option *options;
         int least, most;  /* number of words; most -1: no limit */
         bool cancellable; /* writes files: Ctrl-C cleans up, progress is shown */
+        bool enters;      /* executes what containers have: see util/own_program.h */
         bool with_owners; /* makes or reads trees whose files may have owners of their own */
 
         /* Path of a start configuration, or NULL; its directives count before options do. */

@@ -36,6 +36,7 @@ const struct verb verb_batch = {
         .options = options,
         .least = 1,
         .most = -1,
+        .enters = true,
         .configuration = configuration,
         .run = run,
 };

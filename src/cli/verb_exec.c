@@ -39,5 +39,6 @@ const struct verb verb_exec = {
         .options = options,
         .least = 2,
         .most = -1,
+        .enters = true,
         .run = run,
 };

@@ -26,5 +26,6 @@ const struct verb verb_oci_create = {
         .options = options,
         .least = 1,
         .most = -1,
+        .enters = true,
         .run = run,
 };

@@ -89,5 +89,6 @@ const struct verb verb_oci_exec = {
         .options = options,
         .least = 1,
         .most = -1,
+        .enters = true,
         .run = run,
 };

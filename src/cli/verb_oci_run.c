@@ -39,5 +39,6 @@ const struct verb verb_oci_run = {
         .options = options,
         .least = 1,
         .most = -1,
+        .enters = true,
         .run = run,
 };

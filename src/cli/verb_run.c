@@ -47,6 +47,7 @@ const struct verb verb_run = {
         .options = options,
         .least = 1,
         .most = -1,
+        .enters = true,
         .configuration = start_configuration,
         .configure = start_configure,
         .run = run,

@@ -23,6 +23,7 @@ const struct verb verb_start = {
         .options = start_options,
         .least = 1,
         .most = -1,
+        .enters = true,
         .configuration = start_configuration,
         .configure = start_configure,
         .run = run,

@@ -8,6 +8,7 @@
 
 #include "env/env.h"
 #include "util/io.h"
+#include "util/own_program.h"
 #include "util/path.h"
 
 /* For a host without PATH, as login programs have it. */
@@ -40,14 +41,12 @@ static int add_own_directory(struct strlist *variables)
 {
         const char *path = env_get(variables, "PATH");
         char program[PATH_MAX];
-        ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - 1);
         auto_free char *longer = NULL;
         char *slash;
 
         if (!path || !*path)
                 path = DEFAULT_PATH;
-        program[length > 0 ? length : 0] = '\0';
-        slash = strrchr(program, '/');
+        slash = own_program_path(program) == 0 ? strrchr(program, '/') : NULL;
         if (!slash)
                 return env_set(variables, "PATH", path);
         *slash = '\0';

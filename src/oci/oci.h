@@ -290,13 +290,6 @@ int oci_state_print(const struct oci_state *state, bool all, struct strbuf *text
 
 /* ---- the commands ---- */
 
-/*
- * For commands that enter containers: where their processes could write to this program's
- * file, execute a copy that nobody can change. Returns 0 where that is not needed or done;
- * -1 with *err.
- */
-int oci_become_copy(char **argv, char **environment, struct error *err);
-
 struct oci_create {
         const char *root, *id, *bundle;
         const char *config;                    /* another file than the bundle's; or NULL */

@@ -1,5 +1,6 @@
 """Images that mean harm: nothing of the host is read, written or run on their behalf."""
 import os
+import shutil
 import stat
 import subprocess
 
@@ -181,3 +182,34 @@ class TestTheHostsSide(HostileCase):
                                   "tr '\\0' '\\n' </proc/self/environ",
                                   env={"TOKEN_OF_THE_HOST": "leaked"})
         self.assertNotIn("leaked", result.out)
+
+    def test_a_program_in_a_home_directory_is_out_of_reach(self):
+        """CVE-2019-5736: what "exec" executes is the program's own file"""
+        program = self.user.home + "/bin/enroot"
+        hooks = self.user.home + "/.config/enroot/hooks.d"
+        os.mkdir(os.path.dirname(program))
+        shutil.copy(os.path.realpath(harness.world.bin + "/enroot"), program)
+        os.makedirs(hooks)
+        with open(hooks + "/50-path.sh", "w") as file:
+            file.write("echo \"PATH=$PATH\" >&2\n")
+        os.chmod(file.name, 0o755)
+        subprocess.run(["chown", "-R", self.user.name, self.user.home], check=True)
+        self.container()
+        # Under this name it waits for what it is to mount.
+        os.symlink("/proc/self/exe", self.data_path("alpine/bin/enroot-mount"))
+        box = self.start(program, "start", "-m", "/lib:/lib", "-m",
+                         "/lib64:/lib64:none:x-create=dir,rbind,ro", "alpine",
+                         "sh", "-c", "echo ready; read end", stdin=subprocess.PIPE)
+        self.assertEqual(box.stdout.readline(), b"ready\n")
+        trap = self.start(program, "exec", str(box.pid), "/bin/enroot-mount", "--root", "/", "-",
+                          stdin=subprocess.PIPE)
+        executed = b""
+        while not executed.startswith(b"/bin/enroot-mount") and trap.poll() is None:
+            with open("/proc/%d/cmdline" % trap.pid, "rb") as file:
+                executed = file.read()
+        shown = os.readlink("/proc/%d/exe" % trap.pid) if trap.poll() is None else None
+        self.assertEqual(trap.communicate(b"\n")[1], b"")
+        err = box.communicate(b"\n")[1].decode()
+        self.assertEqual(shown, "/memfd:%s (deleted)" % program)
+        # Hooks still find what stands beside the program.
+        self.assertRegex(err, "PATH=.*:%s\n" % os.path.dirname(program))
