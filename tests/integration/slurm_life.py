@@ -139,12 +139,14 @@ class LifeCase(SlurmCase):
     def reasons():
         """Why nodes are down or drained."""
         return subprocess.run(["sinfo", "-h", "-R"], check=True,
-                              env=slurm_cluster.cluster.environment(), stdout=subprocess.PIPE, text=True).stdout
+                              env=slurm_cluster.cluster.environment(),
+                              stdout=subprocess.PIPE, text=True).stdout
 
     def control(self, *argv):
         """scontrol as the administrator."""
         return subprocess.run(["scontrol", *argv], check=True,
-                              env=slurm_cluster.cluster.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              env=slurm_cluster.cluster.environment(),
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               text=True).stdout
 
     def wait_for(self, what, check, seconds=60):
