@@ -26,29 +26,24 @@
 
 #include "runtime/runtime.h"
 #include "slurm/contexts.h"
+#include "slurm/holder.h"
 #include "slurm/options.h"
 #include "slurm/program.h"
 #include "slurm/runtime_dir.h"
 #include "slurm/settings.h"
 #include "step/step.h"
 
-#define PYXIS_VERSION "0.24.0" /* whose importers and hooks of sites find what they expect */
 #define HOLDER_PATIENCE 2000 /* milliseconds */
-
-#define BATCH_STEP 0xfffffffbu /* SLURM_BATCH_SCRIPT, which is in slurm.h since 21.08 */
 
 static struct {
         bool enabled, started, ended;
         struct settings settings;
-        uid_t uid;
-        gid_t gid;
-        uint32_t job, step, node, nodes, local_tasks, total_tasks, exited;
-        bool signalled;                /* a task was ended by a signal */
-        char secret[STEP_SECRET_SIZE]; /* of srun; "": there is none */
-        int control;           /* socket to enroot-step */
-        pid_t holder;          /* enroot-step */
-        struct error failure;  /* of user_init */
-        char runtime_dir[PATH_MAX + 16];
+        struct step_facts facts;
+        uint32_t exited;
+        bool signalled;       /* a task was ended by a signal */
+        int control;          /* socket to enroot-step */
+        pid_t holder;         /* enroot-step */
+        struct error failure; /* of user_init */
 } state = { .control = -1 };
 
 /* An error here would drain the node under a batch job, so it waits for the tasks. */
@@ -72,14 +67,14 @@ static int read_job(spank_t spank)
                 void *target;
                 const char *name;
         } items[] = {
-                { S_JOB_UID, &state.uid, "user" },
-                { S_JOB_GID, &state.gid, "group" },
-                { S_JOB_ID, &state.job, "job" },
-                { S_JOB_STEPID, &state.step, "step" },
-                { S_JOB_NODEID, &state.node, "node" },
-                { S_JOB_NNODES, &state.nodes, "nodes" },
-                { S_JOB_LOCAL_TASK_COUNT, &state.local_tasks, "tasks" },
-                { S_JOB_TOTAL_TASK_COUNT, &state.total_tasks, "tasks" },
+                { S_JOB_UID, &state.facts.uid, "user" },
+                { S_JOB_GID, &state.facts.gid, "group" },
+                { S_JOB_ID, &state.facts.job, "job" },
+                { S_JOB_STEPID, &state.facts.step, "step" },
+                { S_JOB_NODEID, &state.facts.node, "node" },
+                { S_JOB_NNODES, &state.facts.nodes, "nodes" },
+                { S_JOB_LOCAL_TASK_COUNT, &state.facts.local_tasks, "tasks" },
+                { S_JOB_TOTAL_TASK_COUNT, &state.facts.total_tasks, "tasks" },
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(items); i++) {
@@ -96,17 +91,20 @@ static int read_job(spank_t spank)
 
 static int make_runtime_dir(struct error *err)
 {
-        (void)snprintf(state.runtime_dir, sizeof(state.runtime_dir), "%s/%u",
-                       state.settings.runtime_path, state.uid);
-        return runtime_dir_make(state.settings.runtime_path, state.uid, state.gid, err);
+        struct step_facts *facts = &state.facts;
+        const char *parent = state.settings.runtime_path;
+
+        (void)snprintf(facts->runtime_dir, sizeof(facts->runtime_dir), "%s/%u", parent, facts->uid);
+        return runtime_dir_make(parent, facts->uid, facts->gid, err);
 }
 
 /* The tasks do not get it. */
 static void take_secret(spank_t spank)
 {
-        if (spank_getenv(spank, STEP_SECRET_VARIABLE, state.secret, sizeof(state.secret)) !=
-            ESPANK_SUCCESS)
-                *state.secret = '\0';
+        char *secret = state.facts.secret;
+
+        if (spank_getenv(spank, STEP_SECRET_VARIABLE, secret, STEP_SECRET_SIZE) != ESPANK_SUCCESS)
+                *secret = '\0';
         (void)spank_unsetenv(spank, STEP_SECRET_VARIABLE);
 }
 
@@ -130,226 +128,6 @@ int remote_post_opt(spank_t spank)
         return 0;
 }
 
-/* ---- the environment of enroot-step ---- */
-
-/* What is not the user's to decide, or another thing for each task. */
-static bool is_denied(const char *variable)
-{
-        static const char *const names[] = {
-                "PATH",
-                "LD_LIBRARY_PATH",
-                "LD_PRELOAD",
-                "LD_AUDIT",
-                "XDG_RUNTIME_DIR",
-                "SLURM_PROCID",
-                "SLURM_LOCALID",
-                "SLURM_TASK_PID",
-                "PMIX_RANK",
-                "PMI_RANK",
-                "PMI_FD",
-                "ENROOT_LIBRARY_PATH",
-                "ENROOT_SYSCONF_PATH",
-                "ENROOT_RUNTIME_PATH",
-                "ENROOT_CACHE_PATH",
-                "ENROOT_DATA_PATH",
-                "ENROOT_TEMP_PATH",
-                "ENROOT_ZSTD_OPTIONS",
-                "ENROOT_TRANSFER_RETRIES",
-                "ENROOT_CONNECT_TIMEOUT",
-                "ENROOT_MAX_CONNECTIONS",
-                "ENROOT_ALLOW_HTTP",
-        };
-        size_t length = strcspn(variable, "=");
-
-        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-                if (strlen(names[i]) == length && strncmp(variable, names[i], length) == 0)
-                        return true;
-        return false;
-}
-
-static int add(struct strlist *list, const char *name, const char *value)
-{
-        char *item = NULL;
-
-        if (asprintf(&item, "%s=%s", name, value) < 0)
-                return -1;
-        return strlist_append_owned(list, item);
-}
-
-/* The last one counts. */
-static int add_choice(struct strlist *list, const char *name, enum choice choice)
-{
-        return choice == CHOICE_NONE ? 0 : add(list, name, choice == CHOICE_YES ? "y" : "n");
-}
-
-/* Whether an option sets the variable. */
-static bool is_decided(const char *variable)
-{
-        const struct options *options = options_get();
-        const struct {
-                const char *start;
-                bool decided;
-        } list[] = {
-                { "ENROOT_MOUNT_HOME=", options->mount_home != CHOICE_NONE },
-                { "ENROOT_REMAP_ROOT=", options->remap_root != CHOICE_NONE },
-                { "ENROOT_ROOTFS_WRITABLE=", options->writable != CHOICE_NONE },
-                { "ENROOT_UNSHARE_NET=", options->unshare_net },
-                { "ENROOT_UNSHARE_IPC=", options->unshare_ipc },
-                { "ENROOT_UNSHARE_UTS=", options->unshare_uts },
-                { "PYXIS_RUNTIME_PATH=", true },
-                { "PYXIS_VERSION=", true },
-                { "SLURM_JOB_UID=", true },
-                { "SLURM_JOB_GID=", true },
-        };
-
-        for (size_t i = 0; i < ARRAY_SIZE(list); i++)
-                if (list[i].decided &&
-                    strncmp(variable, list[i].start, strlen(list[i].start)) == 0)
-                        return true;
-        return false;
-}
-
-/* The job's variables, less some, and what the options say. Returns 0, or -1 with *err. */
-static int make_environment(spank_t spank, struct strlist *ret, struct error *err)
-{
-        const struct options *options = options_get();
-        const char *path = getenv("PATH");
-        char uid[16], gid[16], **job = NULL;
-
-        (void)snprintf(uid, sizeof(uid), "%u", state.uid);
-        (void)snprintf(gid, sizeof(gid), "%u", state.gid);
-        if (spank_get_item(spank, S_JOB_ENV, &job) != ESPANK_SUCCESS || !job)
-                return error_set(err, EINVAL, "couldn't get the job's environment");
-        for (; *job; job++)
-                if (!is_denied(*job) && !is_decided(*job) && strlist_append(ret, *job) < 0)
-                        return error_no_memory(err);
-        if (add(ret, "PATH", path ? path : "/usr/local/bin:/usr/bin:/bin") < 0 ||
-            add(ret, "XDG_RUNTIME_DIR", state.runtime_dir) < 0 ||
-            add(ret, "PYXIS_RUNTIME_PATH", state.settings.runtime_path) < 0 ||
-            add(ret, "PYXIS_VERSION", PYXIS_VERSION) < 0 || add(ret, "SLURM_JOB_UID", uid) < 0 ||
-            add(ret, "SLURM_JOB_GID", gid) < 0 ||
-            add_choice(ret, "ENROOT_MOUNT_HOME", options->mount_home) < 0 ||
-            add_choice(ret, "ENROOT_REMAP_ROOT", options->remap_root) < 0 ||
-            add_choice(ret, "ENROOT_ROOTFS_WRITABLE", options->writable) < 0 ||
-            (options->unshare_net && add(ret, "ENROOT_UNSHARE_NET", "y") < 0) ||
-            (options->unshare_ipc && add(ret, "ENROOT_UNSHARE_IPC", "y") < 0) ||
-            (options->unshare_uts && add(ret, "ENROOT_UNSHARE_UTS", "y") < 0))
-                return error_no_memory(err);
-        return 0;
-}
-
-/* ---- the arguments of enroot-step ---- */
-
-static int add_words(struct strlist *list, const char *option, const char *value)
-{
-        return strlist_append(list, option) < 0 || strlist_append(list, value) < 0 ? -1 : 0;
-}
-
-static int add_text(struct strlist *list, const char *option, const char *value)
-{
-        return value ? add_words(list, option, value) : 0;
-}
-
-static int add_flag(struct strlist *list, const char *option, bool flag)
-{
-        return flag ? strlist_append(list, option) : 0;
-}
-
-static int add_list(struct strlist *list, const char *option, const struct strlist *values)
-{
-        for (size_t i = 0; i < values->count; i++)
-                if (add_words(list, option, values->items[i]) < 0)
-                        return -1;
-        return 0;
-}
-
-/* The script of sbatch lies in slurmd's spool directory. */
-static int add_script(spank_t spank, struct strlist *list)
-{
-        auto_free char *word = NULL;
-        char **argv = NULL;
-        int argc = 0;
-
-        if (state.step != BATCH_STEP)
-                return 0;
-        if (spank_get_item(spank, S_JOB_ARGV, &argc, &argv) != ESPANK_SUCCESS || argc < 1)
-                return -1;
-        if (asprintf(&word, "%s:%s:none:x-create=file,bind,ro,nosuid,nodev,private", argv[0],
-                     argv[0]) < 0) {
-                word = NULL; /* undefined after a failure */
-                return -1;
-        }
-        return add_words(list, "--mount", word);
-}
-
-/* malloc'd; NULL without memory. */
-static char *make_name(void)
-{
-        const struct options *options = options_get();
-        char scope[16] = "", *name = NULL;
-        int length;
-
-        if (state.settings.job_scope)
-                (void)snprintf(scope, sizeof(scope), "%u_", state.job);
-        length = options->name ? asprintf(&name, "pyxis_%s%s", scope, options->name)
-                               : asprintf(&name, "pyxis_%s%u.%u", scope, state.job, state.step);
-        return length < 0 ? NULL : name;
-}
-
-/* Whether the nodes of the step speak to each other. */
-static bool has_peers(void)
-{
-        return state.settings.transfer && *state.secret && state.nodes > 1;
-}
-
-/* Where the node is in its step. */
-static int add_place(struct strlist *list)
-{
-        char step[32], node[16], nodes[16];
-
-        if (!has_peers())
-                return 0;
-        (void)snprintf(step, sizeof(step), "%u.%u", state.job, state.step);
-        (void)snprintf(node, sizeof(node), "%u", state.node);
-        (void)snprintf(nodes, sizeof(nodes), "%u", state.nodes);
-        return add_words(list, "--step", step) < 0 || add_words(list, "--node", node) < 0 ||
-                               add_words(list, "--nodes", nodes) < 0
-                       ? -1
-                       : add_words(list, "--ports", state.settings.transfer_ports);
-}
-
-static int make_arguments(spank_t spank, struct strlist *ret, struct error *err)
-{
-        const struct options *options = options_get();
-        auto_free char *name = make_name();
-        bool entrypoint = options->entrypoint == CHOICE_YES ||
-                          (options->entrypoint == CHOICE_NONE && state.settings.execute_entrypoint);
-        char tasks[16], job[16];
-
-        (void)snprintf(tasks, sizeof(tasks), "%u", state.local_tasks);
-        (void)snprintf(job, sizeof(job), "%u", state.job);
-        if (!name || add_text(ret, "--image", options->image) < 0 ||
-            add_text(ret, "--name", name) < 0 || add_text(ret, "--job", job) < 0 ||
-            add_flag(ret, "--named", state.settings.job_scope) < 0 ||
-            add_text(ret, "--rule", options->rule) < 0 ||
-            add_text(ret, "--directory", options->directory) < 0 ||
-            add_text(ret, "--save", options->save) < 0 || add_text(ret, "--tasks", tasks) < 0 ||
-            add_flag(ret, "--temporary", !options->name) < 0 ||
-            add_flag(ret, "--extract", !state.settings.use_squashfuse) < 0 ||
-            add_flag(ret, "--load", state.settings.use_enroot_load) < 0 ||
-            add_text(ret, "--importer", *state.settings.importer ? state.settings.importer
-                                                                 : NULL) < 0 ||
-            add_flag(ret, "--entrypoint", entrypoint) < 0 ||
-            add_flag(ret, "--entrypoint-log", options->entrypoint_log == CHOICE_YES) < 0 ||
-            /* Of many tasks, nobody wants to read it; a batch step has 0 in total. */
-            add_flag(ret, "--announce", state.total_tasks <= 1) < 0 ||
-            add_list(ret, "--mount", &options->mounts) < 0 ||
-            add_list(ret, "--env", &options->env) < 0 || add_place(ret) < 0 ||
-            add_script(spank, ret) < 0)
-                return error_no_memory(err);
-        return 0;
-}
-
 /* ---- as the user, before there are tasks ---- */
 
 /* Arguments are in /proc for every user; this is not. */
@@ -357,9 +135,9 @@ static int send_secret(int control, struct error *err)
 {
         struct step_message message = { .kind = STEP_SECRET };
 
-        if (!has_peers())
+        if (!step_has_peers(&state.settings, &state.facts))
                 return 0;
-        (void)snprintf(message.text, sizeof(message.text), "%s", state.secret);
+        (void)snprintf(message.text, sizeof(message.text), "%s", state.facts.secret);
         return step_send(control, &message, err);
 }
 
@@ -371,13 +149,13 @@ static int start_holder(spank_t spank, struct error *err)
                 .path = state.settings.enroot,
                 .arguments = &arguments,
                 .environment = &environment,
-                .uid = state.uid,
-                .gid = state.gid,
+                .uid = state.facts.uid,
+                .gid = state.facts.gid,
         };
         int sockets[2];
 
-        if (make_arguments(spank, &arguments, err) < 0 ||
-            make_environment(spank, &environment, err) < 0)
+        if (holder_arguments(spank, &state.settings, &state.facts, &arguments, err) < 0 ||
+            holder_environment(spank, &state.settings, &state.facts, &environment, err) < 0)
                 return -1;
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
                 return error_errno(err, "socketpair");
@@ -552,7 +330,7 @@ static int join(spank_t spank, struct error *err)
 
         if (!getcwd(message.text, sizeof(message.text)))
                 (void)snprintf(message.text, sizeof(message.text), "/");
-        if (make_environment(spank, &environment, err) < 0)
+        if (holder_environment(spank, &state.settings, &state.facts, &environment, err) < 0)
                 return -1;
         memory = step_write_environment(environment.items, err);
         if (memory < 0)
@@ -636,7 +414,7 @@ static void end_step(void)
                 return;
         state.ended = true;
         /* Who was ended does not wait until the other nodes have their image. */
-        if (state.signalled || state.exited < state.local_tasks)
+        if (state.signalled || state.exited < state.facts.local_tasks)
                 (void)snprintf(message.text, sizeof(message.text), STEP_END_NOW);
         answers = ask(&message, -1, &ignored);
         message.fd_count = 0;
@@ -648,7 +426,7 @@ static void end_step(void)
         /* The user has stopped it, or the file system that it is at. */
         if (ignored.code == EAGAIN) {
                 slurm_error("pyxis: enroot says nothing any more: killed");
-                program_kill(state.holder, state.uid);
+                program_kill(state.holder, state.facts.uid);
         }
         wait_for_holder();
 }
@@ -660,7 +438,7 @@ int remote_task_exit(spank_t spank)
         if (spank_get_item(spank, S_TASK_EXIT_STATUS, &status) == ESPANK_SUCCESS)
                 state.signalled |= WIFSIGNALED(status);
         state.exited++;
-        if (state.exited >= state.local_tasks)
+        if (state.exited >= state.facts.local_tasks)
                 end_step();
         return 0;
 }
