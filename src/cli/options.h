@@ -16,7 +16,7 @@ enum option_type {
         OPTION_TEXT, /* target: const char *, the last one counts */
         OPTION_LIST, /* target: struct strlist, appended to */
         OPTION_HELP,
-        OPTION_TABLE, /* target: const struct option *, a table whose options are part of this one */
+        OPTION_TABLE, /* target: const struct option *, a table of more options */
 };
 
 struct option {

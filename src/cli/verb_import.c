@@ -40,7 +40,7 @@ const struct verb verb_import = {
                 "   podman://IMAGE[:TAG]                             From Podman on this machine\n"
                 "   oci:DIRECTORY[:TAG]                              An OCI image layout\n"
                 "   oci-archive:FILE[:TAG]                           The same as a tar archive\n"
-                "   docker-archive:FILE[:NAME]                       An archive of \"docker save\"\n"
+                "   docker-archive:FILE[:NAME]                       What \"docker save\" writes\n"
                 "   tar:FILE                                         A root file system\n"
                 "   https://HOST/FILE                                An image file\n",
         .options = options,

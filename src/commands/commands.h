@@ -381,7 +381,8 @@ struct step_arguments {
 /*
  * Make the container of a step and keep it until the step has ended: talk to the plugin
  * over the socket control (step/step.h), which becomes this function's. environment is the
- * job's. With ports, the first message there is the step's secret. Returns 0 at the end, or -1 with *err when it could not even begin.
+ * job's. With ports, the first message there is the step's secret. Returns 0 at the end, or -1 with
+ * *err when it could not even begin.
  */
 int command_step(const struct step_arguments *arguments, int control, char *const *environment,
                  struct error *err);
@@ -411,7 +412,8 @@ int command_oci_ps(const char *root, const char *id, bool json, char *const *wor
 int command_oci_events(const char *root, const char *id, int interval, FILE *out,
                        struct error *err);
 
-/* Change limits: those of the file ("-": standard input), or without one those of resources, a document. */
+/* Change limits: those of the file ("-": standard input), or without one those of resources, a
+ * document. */
 int command_oci_update(const char *root, const char *id, const char *file,
                        const char *resources, struct error *err);
 

@@ -21,7 +21,7 @@ struct image_output {
 
 #define IMAGE_OUTPUT_INIT                                                                          \
         {                                                                                          \
-                .dir_fd = -1, .mode = 0644, .file = TEMP_FILE_INIT                                               \
+                .dir_fd = -1, .mode = 0644, .file = TEMP_FILE_INIT                                 \
         }
 
 void image_output_release(struct image_output *output);

@@ -78,8 +78,8 @@ struct gpu_program {
 
 /*
  * What a container gets, in this order: mounts, links, programs, variables ("KEY=VALUE";
- * "KEY" takes one away). Warnings are lines for the user. Libraries are what gpu_injection_finish makes
- * links and a linker cache of.
+ * "KEY" takes one away). Warnings are lines for the user. Libraries are what gpu_injection_finish
+ * makes links and a linker cache of.
  */
 struct gpu_injection {
         struct mount_plan mounts;

@@ -291,10 +291,10 @@ static int listing_add(struct listing *listing, const char *name,
 {
         size_t left = listing->size - listing->used;
         char *to = listing->buffer + listing->used;
-        size_t size =
-                listing->plus
-                        ? libfuse.add_direntry_plus(listing->request, to, left, name, entry, offset)
-                        : libfuse.add_direntry(listing->request, to, left, name, &entry->attr, offset);
+        size_t size = listing->plus ? libfuse.add_direntry_plus(listing->request, to, left, name,
+                                                                entry, offset)
+                                    : libfuse.add_direntry(listing->request, to, left, name,
+                                                           &entry->attr, offset);
 
         if (size > left)
                 return 1;

@@ -205,8 +205,8 @@ static int set_reference(struct writing *writing, const struct tree_inode *inode
 static int append(struct writing *writing, const void *data, size_t size, struct error *err)
 {
         return output_check(&writing->writer->output,
-                            libsquashfs.meta_writer_append(writing->inodes, data, size), "inode table",
-                            err);
+                            libsquashfs.meta_writer_append(writing->inodes, data, size),
+                            "inode table", err);
 }
 
 static int append_base(struct writing *writing, const sqfs_inode_t *base, struct error *err)
@@ -516,8 +516,8 @@ static int write_directory(struct writing *writing, const struct tree_node *node
         thin_index(stored);
         set_link_count(stored, node);
         return output_check(&writing->writer->output,
-                            libsquashfs.meta_writer_write_inode(writing->inodes, stored), "inode table",
-                            err);
+                            libsquashfs.meta_writer_write_inode(writing->inodes, stored),
+                            "inode table", err);
 }
 
 /* ---- the tables ---- */
@@ -560,8 +560,8 @@ int inode_tables_write(struct inode_tables *tables, struct squashfs_writer *writ
         int status;
 
         writing.inodes = libsquashfs.meta_writer_create(&output->base, compressor, 0);
-        writing.names =
-                libsquashfs.meta_writer_create(&output->base, compressor, SQFS_META_WRITER_KEEP_IN_MEMORY);
+        writing.names = libsquashfs.meta_writer_create(&output->base, compressor,
+                                                       SQFS_META_WRITER_KEEP_IN_MEMORY);
         if (!writing.inodes || !writing.names)
                 return error_no_memory(err);
         writing.directory = libsquashfs.dir_writer_create(writing.names, 0);

@@ -15,11 +15,14 @@ int libfuse_need(struct error *err)
 struct libsquashfs libsquashfs;
 
 #define LIBSQUASHFS_SYMBOL(member, symbol) { #symbol, (void **)&libsquashfs.member },
-static const struct dynlib_symbol squashfs_symbols[] = { LIBSQUASHFS_FUNCTIONS(LIBSQUASHFS_SYMBOL) };
+static const struct dynlib_symbol squashfs_symbols[] = {
+        LIBSQUASHFS_FUNCTIONS(LIBSQUASHFS_SYMBOL)
+};
 
 int libsquashfs_need(struct error *err)
 {
-        static struct dynlib library = DYNLIB_INIT(SONAME_SQUASHFS, "libsquashfs1", squashfs_symbols);
+        static struct dynlib library =
+                DYNLIB_INIT(SONAME_SQUASHFS, "libsquashfs1", squashfs_symbols);
 
         return dynlib_need(&library, err);
 }

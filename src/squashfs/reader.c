@@ -125,7 +125,8 @@ static int check_super(const struct squashfs_image *image, struct error *err)
             super->block_log >= 32 || super->block_size != UINT32_C(1) << super->block_log)
                 return image_damaged(image, err, "block size %" PRIu32 " (2^%u)", super->block_size,
                                      super->block_log);
-        if (super->bytes_used > INT64_MAX - image->base || super->inode_table_start < sizeof(*super) ||
+        if (super->bytes_used > INT64_MAX - image->base ||
+            super->inode_table_start < sizeof(*super) ||
             super->inode_table_start >= super->directory_table_start ||
             super->directory_table_start >= super->bytes_used)
                 return image_damaged(image, err, "its inodes and directories are outside");

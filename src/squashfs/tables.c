@@ -61,9 +61,9 @@ static int init_super(const struct squashfs_writer *writer, sqfs_super_t *super,
 static int write_table(struct squashfs_writer *writer, bool plain, const void *data, size_t size,
                        const char *what, sqfs_u64 *ret_start, struct error *err)
 {
-        int status =
-                libsquashfs.write_table(&writer->output.base, plain ? writer->plain : writer->compressor,
-                                 data, size, ret_start);
+        int status = libsquashfs.write_table(&writer->output.base,
+                                             plain ? writer->plain : writer->compressor, data, size,
+                                             ret_start);
 
         return output_check(&writer->output, status, what, err);
 }
@@ -165,5 +165,6 @@ int writer_write_tables(struct squashfs_writer *writer, struct tree *tree, struc
         writer->stats.image_bytes = output->size;
 
         /* Last: nothing without it passes for an image. */
-        return output_check(output, libsquashfs.super_write(&super, &output->base), "super block", err);
+        return output_check(output, libsquashfs.super_write(&super, &output->base), "super block",
+                            err);
 }

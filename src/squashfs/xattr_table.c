@@ -174,7 +174,8 @@ static int write_sets(struct xattr_table *table, struct output *output,
 
                 libsquashfs.meta_writer_get_position(meta, &block, &offset);
                 set->reference = block << 16 | offset;
-                status = libsquashfs.meta_writer_append(meta, table->bytes.data + set->offset, set->size);
+                status = libsquashfs.meta_writer_append(meta, table->bytes.data + set->offset,
+                                                        set->size);
         }
         if (status == 0)
                 status = libsquashfs.meta_writer_flush(meta);

@@ -75,7 +75,8 @@ void lock_sweep(const struct store *store)
                 char digest[IMAGE_DIGEST_SIZE], blob_name[STORE_NAME_SIZE];
                 struct error ignored = ERROR_INIT;
 
-                if (!store_leftover_digest(entry->d_name, digest) || store_blob_name(digest, blob_name, &ignored) < 0 ||
+                if (!store_leftover_digest(entry->d_name, digest) ||
+                    store_blob_name(digest, blob_name, &ignored) < 0 ||
                     partial_is_recent(store, entry->d_name) ||
                     lock_take(&lock, store, blob_name, &ignored) <= 0 || lock.fd < 0)
                         continue;

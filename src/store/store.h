@@ -101,7 +101,7 @@ void store_writer_free(struct store_writer *writer);
 
 /* ---- points of blobs ---- */
 
-/* A descriptor of a blob's points, which count as used now; -1 with *err (ENOENT: there are none). */
+/* A descriptor of a blob's points, which count as used now; -1 with *err (ENOENT: none). */
 int store_get_points(struct store *store, const char *digest, struct error *err);
 
 /* A file for points, and its publication when they are complete. Returns 0, or -1 with *err. */

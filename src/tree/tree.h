@@ -88,8 +88,9 @@ const struct xattr *xattr_list_find(const struct xattr_list *list, const char *n
  * does not come to be by it, and where the layer has a file there, the file stays.
  * Within one layer a later entry replaces an earlier one; for a directory over a
  * directory that concerns the metadata only. A link is never followed: any other entry
- * whose parent is not a directory in the same layer makes that parent a directory. A directory takes its metadata from the topmost layer that
- * has an entry for it, as long as nothing in between hides it.
+ * whose parent is not a directory in the same layer makes that parent a directory. A directory
+ * takes its metadata from the topmost layer that has an entry for it, as long as nothing in between
+ * hides it.
  *
  * A hard link refers to what its own layer has at the target when it comes, else
  * to what the layer puts there later, else to what the lower layers have there,

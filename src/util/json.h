@@ -2,10 +2,10 @@
  * JSON documents from untrusted senders, read only. json.c is the only user of
  * jansson.
  *
- * A document is refused when it is not what was asked for (an object, an array), when it has a key twice (two
- * readers could see two documents in it), or when it is nested deeper or holds
- * more values than the limits below: jansson needs up to 250 bytes for a value of
- * three bytes. A null counts as a missing member everywhere.
+ * A document is refused when it is not what was asked for (an object, an array), when it has a key
+ * twice (two readers could see two documents in it), or when it is nested deeper or holds more
+ * values than the limits below: jansson needs up to 250 bytes for a value of three bytes. A null
+ * counts as a missing member everywhere.
  */
 #pragma once
 

@@ -107,7 +107,8 @@ static int walk_enter(struct walk *walk, const char *name)
 }
 
 /* Cut the next component off the rest into name. Returns false when nothing is left. */
-static bool walk_next(struct walk *walk, char name[NAME_MAX + 1], bool *ret_last, bool *ret_too_long)
+static bool walk_next(struct walk *walk, char name[NAME_MAX + 1], bool *ret_last,
+                      bool *ret_too_long)
 {
         char *text = walk->rest.data;
         size_t skip, length, tail;

@@ -46,7 +46,7 @@ static inline void cleanup_stream(struct stream **stream)
 }
 #define auto_stream __attribute__((cleanup(cleanup_stream)))
 
-/* A stream over a descriptor, which then belongs to it. NULL with *err (and fd closed) on failure. */
+/* A stream over a descriptor, which then belongs to it. NULL with *err, and fd closed. */
 struct stream *stream_from_fd(int fd, struct error *err);
 
 /* A stream over memory that must outlive it. NULL with *err on failure. */

@@ -344,7 +344,8 @@ class Library:
                           "find etc -type f -name '*.conf' -exec sh -c 'echo >>$1' sh {} \\; ; "
                           "rm -f etc/issue; mkdir etc/issue; echo file >etc/issue/inside; "
                           "ln usr/bin/perl usr/bin/perl-link; chmod 4711 usr/bin/perl; "
-                          "setfattr -n user.note -v text usr/bin/perl", "set -e; cd $1; rm -rf etc/issue; echo again >etc/issue; "
+                          "setfattr -n user.note -v text usr/bin/perl",
+                          "set -e; cd $1; rm -rf etc/issue; echo again >etc/issue; "
                           "cp -a usr/share/perl5 opt/perl5; chown -R 33:33 opt/perl5; "
                           "rm -rf usr/lib/*/perl-base/unicore usr/share/locale; "
                           "mkdir -m 750 usr/share/locale; ln -s /etc/passwd usr/share/locale/link")

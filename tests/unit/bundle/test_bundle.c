@@ -292,7 +292,8 @@ static void test_no_bundle(void **state)
 
 static void test_trees(void **state)
 {
-        auto_free char *source = path_join(scratch, "source"), *target = path_join(scratch, "target");
+        auto_free char *source = path_join(scratch, "source"),
+                       *target = path_join(scratch, "target");
         auto_bundle struct bundle bundle = BUNDLE_INIT;
         struct error err = ERROR_INIT;
         auto_close int dir = -1, from = -1, hook = -1, text = -1;

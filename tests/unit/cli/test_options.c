@@ -35,8 +35,8 @@ static int reset(void **state)
 
 #define PARSE(rest, err, ...)                                                                      \
         ({                                                                                         \
-                const char *words[] = { __VA_ARGS__ };                                                   \
-                option_table_parse(table, (int)ARRAY_SIZE(words), (char **)words, rest, err);                    \
+                const char *words[] = { __VA_ARGS__ };                                             \
+                option_table_parse(table, (int)ARRAY_SIZE(words), (char **)words, rest, err);      \
         })
 
 static void test_forms(void **state)

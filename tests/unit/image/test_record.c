@@ -22,7 +22,8 @@ static void test_round_trip(void **state)
         auto_strbuf struct strbuf text = STRBUF_INIT;
         struct error err = ERROR_INIT;
         char media_type[] = "application/vnd.oci.image.layer.v1.tar+zstd";
-        char provenance[] = "docker://registry.test#a \"b\"\n:1", config[] = "{ \"os\": \"linux\" }";
+        char provenance[] = "docker://registry.test#a \"b\"\n:1",
+             config[] = "{ \"os\": \"linux\" }";
         struct image_descriptor layers[] = {
                 { .digest = DIGEST, .media_type = media_type, .size = 7 },
                 { .digest = DIGEST, .size = UINT64_C(1) << 40 },

@@ -60,7 +60,8 @@ static void test_lines(void **state)
                 { "none /b tmpfs remount,size=1g", "none /b none remount,size=1g 0 0" },
                 { "overlay /x overlay lowerdir=/a:/b,xino=off",
                   "overlay /x overlay lowerdir=/a:/b,xino=off 0 0" },
-                { "data.sqsh /data squashfs loop,ro", "data.sqsh /data squashfs ro,x-create=dir 0 0" },
+                { "data.sqsh /data squashfs loop,ro",
+                  "data.sqsh /data squashfs ro,x-create=dir 0 0" },
                 /* Attributes alone ask for a bind mount with them */
                 { "/a /b ro", "/a /b none rbind,ro,x-create=auto 0 0" },
                 { "/a /b none ro,nosuid", "/a /b none nosuid,rbind,ro,x-create=auto 0 0" },

@@ -197,7 +197,8 @@ static void test_mistakes(void **state)
                 { SPEC("", "", "\"sysctl\":{\"net.a\":\"1\"},"), "without a namespace for it" },
                 { SPEC("", "", "\"uidMappings\":[{\"size\":1}],"), "need each other" },
                 { SPEC("", "", "\"resources\":{\"unified\":{\"../x\":\"1\"}},"), "../x" },
-                { SPEC("\"mounts\":[{\"destination\":\"/\",\"type\":\"a b\"}],", "", ""), "mounts" },
+                { SPEC("\"mounts\":[{\"destination\":\"/\",\"type\":\"a b\"}],", "", ""),
+                  "mounts" },
                 { SPEC("\"mounts\":[{\"destination\":\"/a\",\"type\":\"bind\",\"source\":\"/\","
                        "\"options\":[\"ro,x-move\"]}],",
                        "", ""),

@@ -140,7 +140,8 @@ static void test_recorded_program(void **state)
 {
         static const struct {
                 const char *config;                          /* NULL: no record */
-                const char *command[3], *argv[5], *work_dir; /* or, without argv, a word of the error */
+                const char *command[3], *argv[5],
+                        *work_dir; /* or, without argv, a word of the error */
         } cases[] = {
                 { "{\"Entrypoint\":[\"/app\",\"-x\"],\"Cmd\":[\"a b\"],\"WorkingDir\":\"/srv\"}",
                   { NULL },

@@ -55,8 +55,8 @@ static void extract(const char *path)
         struct error err = ERROR_INIT;
 
         assert_int_equal(path_remove_tree(AT_FDCWD, target, &err), 0);
-        if (run_quietly((const char *[]){ "unsquashfs", "-no-xattrs", "-n", "-d", target, path, NULL }) !=
-            0)
+        if (run_quietly((const char *[]){ "unsquashfs", "-no-xattrs", "-n", "-d", target, path,
+                                          NULL }) != 0)
                 fail_msg("unsquashfs cannot extract the image");
 }
 

@@ -46,9 +46,12 @@ static void test_times(void **state)
                 const char *text;
                 int64_t seconds;
         } good[] = {
-                { "90s", 90 }, { "15m", 900 }, { "12h", 43200 }, { "30d", 2592000 }, { "2w", 1209600 },
+                { "90s", 90 },      { "15m", 900 },    { "12h", 43200 },
+                { "30d", 2592000 }, { "2w", 1209600 },
         };
-        static const char *const bad[] = { "", "30", "d", "1y", "1dd", "-1d", "99999999999999999w" };
+        static const char *const bad[] = {
+                "", "30", "d", "1y", "1dd", "-1d", "99999999999999999w"
+        };
         int64_t seconds;
 
         (void)state;
