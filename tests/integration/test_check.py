@@ -226,8 +226,11 @@ class TestPod(CheckCase):
             os.chown(self.root + "/" + name, self.user.uid, self.user.gid)
         program = harness.world.bin + "/enroot"
         shutil.copy(program, self.root + "/enroot")
-        libraries = subprocess.run(["ldd", program], stdout=subprocess.PIPE, check=True).stdout
-        for path in re.findall(r"(/\S+) \(", libraries.decode()):
+        known = subprocess.run(["ldconfig", "-p"], stdout=subprocess.PIPE, check=True).stdout
+        # Two that are loaded on first use, for image files.
+        on_need = re.findall(r"=> (/\S+/(?:libfuse3|libsquashfs)\.so\.\d+)\n", known.decode())
+        listed = subprocess.run(["ldd", program, *on_need], stdout=subprocess.PIPE, check=True)
+        for path in on_need + re.findall(r"(/\S+) \(", listed.stdout.decode()):
             os.makedirs(self.root + os.path.dirname(path), exist_ok=True)
             shutil.copy(path, self.root + path)
         self.bind("/proc", self.root + "/proc")
