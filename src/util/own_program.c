@@ -24,19 +24,18 @@
 /* Returns 1 in a copy; 0 otherwise, or -1 with errno. */
 static int find_path(char ret[PATH_MAX])
 {
-        size_t prefix = strlen(COPY_PREFIX), suffix = strlen(COPY_SUFFIX);
-        ssize_t length = readlink("/proc/self/exe", ret, PATH_MAX - 1);
+        char shown[PATH_MAX] = "";
+        size_t length, suffix = strlen(COPY_SUFFIX);
+        bool copied;
 
-        if (length < 0)
+        if (readlink("/proc/self/exe", shown, sizeof(shown) - 1) < 0)
                 return -1;
-        ret[length] = '\0';
-        if (strncmp(ret, COPY_PREFIX, prefix) != 0)
-                return 0;
-        memmove(ret, ret + prefix, (size_t)length - prefix + 1);
-        length -= (ssize_t)prefix;
-        if ((size_t)length >= suffix && strcmp(ret + length - suffix, COPY_SUFFIX) == 0)
-                ret[(size_t)length - suffix] = '\0';
-        return 1;
+        copied = strncmp(shown, COPY_PREFIX, strlen(COPY_PREFIX)) == 0;
+        strcpy(ret, copied ? shown + strlen(COPY_PREFIX) : shown);
+        length = strlen(ret);
+        if (copied && length >= suffix && strcmp(ret + length - suffix, COPY_SUFFIX) == 0)
+                ret[length - suffix] = '\0';
+        return copied;
 }
 
 int own_program_path(char ret[PATH_MAX])
