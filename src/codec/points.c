@@ -45,7 +45,8 @@ static bool record_is_good(const struct record *record, const struct point_entry
                            const struct points_footer *footer, uint64_t windows)
 {
         if (!before)
-                return record->out == 0 && record->in == 0 && record->window_size == 0;
+                return record->out == 0 && record->in == 0 && record->window_at == 0 &&
+                       record->window_size == 0;
         return record->out > before->out && record->out - before->out <= POINTS_CHUNK_MAX &&
                record->out < footer->out_size && record->in > before->point.in &&
                record->in < footer->in_size && record->bits < 8 &&
