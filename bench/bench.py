@@ -34,8 +34,9 @@ class Row:
 
 
 class Bench:
-    def __init__(self, world, tools, cache, quick):
-        self.world, self.user, self.cache, self.quick = world, world.user, cache, quick
+    def __init__(self, world, options):
+        self.world, self.user = world, world.user
+        self.cache, self.quick, self.path = options.cache, options.quick, options.json
         self.host = world.servers.plain.host
         self.scratch = world.work + "/scratch"  # emptied by clear()
         self.images = world.work + "/images"
@@ -43,9 +44,9 @@ class Bench:
         for directory in (self.scratch, self.images, self.tools):
             os.mkdir(directory)
         self.probe, self.limit_program = (
-            shutil.copy("%s/bench/%s" % (tools, name), self.tools) for name in ("probe", "limit"))
+            shutil.copy("%s/bench/%s" % (options.build, name), self.tools) for name in ("probe", "limit"))
         self.pushed, self.squashed_images = {}, {}
-        self.results = {"machine": machine(quick), "tables": {}, "curves": {}, "facts": {},
+        self.results = {"machine": machine(options.quick), "tables": {}, "curves": {}, "facts": {},
                         "skipped": {}, "failed": {}}
 
     # ---- images ----
@@ -168,6 +169,7 @@ class Bench:
 
     @staticmethod
     def take(row):
+        reap()
         if row.prepare:
             row.prepare()
         return row.run()
@@ -177,6 +179,14 @@ class Bench:
             row["median"] = statistics.median(row["seconds"])
         self.results["tables"][title] = {"section": section, "unit": unit, "ours": ours,
                                          "rows": rows}
+
+        self.save()
+
+    def save(self):
+        """What is there so far survives an interruption."""
+        with open(self.path, "w") as file:
+            json.dump(self.results, file, indent=1)
+            file.write("\n")
 
     def add_curve(self, section, title, labels, series, log=True):
         """Lines over a common axis: {name: [[x, y], …]}."""
@@ -196,6 +206,13 @@ class Bench:
             yield process
         finally:
             process.communicate(b"\n")
+
+
+def reap():
+    """Servers that have ended, whose parents went before: /proc would fill up with them."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def merged(left, right):
