@@ -521,10 +521,16 @@ class TestPackages(IdentityCase):
             done
             exec 3<>/dev/tcp/127.0.0.1/2222; read -r banner <&3; echo "${banner%%-Open*}"
             printf 'SSH-2.0-test\r\n' >&3; head -c 16 <&3 >/dev/null
-            for status in /proc/[0-9]*/status; do
-                read -r _ name <$status
-                if [ "$name" = sshd ]; then awk '/^Uid:/ { print "sshd", $2 }' $status; fi
-            done | sort | uniq
+            users() {
+                for status in /proc/[0-9]*/status; do
+                    read -r _ name <$status
+                    if [ "$name" = sshd ]; then awk '/^Uid:/ { print "sshd", $2 }' $status; fi
+                done | sort | uniq
+            }
+            for i in {1..100}; do
+                [[ $(users) != *"sshd $(id -u sshd)"* ]] || break; sleep 0.1
+            done
+            users
             id -u sshd
             exec 3>&-
             ssh -q -p 2222 -i /root/.ssh/id -o StrictHostKeyChecking=no guest@127.0.0.1 'id -un'
