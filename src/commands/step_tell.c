@@ -5,10 +5,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "commands/step_holder.h"
+#include "util/clock.h"
 #include "util/io.h"
 
 #define LOG_LIMIT (1u << 20) /* bytes of a worker's output that are told */
@@ -111,14 +111,6 @@ void holder_tell_signal(struct holder *holder, int status)
 #define TERMINAL_PERIOD 10000 /* milliseconds */
 #define LOG_PERIOD      60000
 
-static int64_t now(void)
-{
-        struct timespec time;
-
-        (void)clock_gettime(CLOCK_MONOTONIC, &time);
-        return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
-
 /* The node that imports tells it, and of those that receive the last: they all go alike. */
 static bool tells_progress(const struct holder *holder)
 {
@@ -155,11 +147,11 @@ int holder_tell_progress(struct holder *holder)
         if (!tells_progress(holder))
                 return -1;
         if (holder->told == 0)
-                holder->told = now();
-        left = holder->told + period - now();
+                holder->told = clock_ms();
+        left = holder->told + period - clock_ms();
         if (left > 0)
                 return (int)left;
-        holder->told = now();
+        holder->told = clock_ms();
         tell_progress(holder);
         return (int)period;
 }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "gpu/nvidia.h"
+#include "util/clock.h"
 #include "util/io.h"
 
 /* How long the end of a child that has answered, or was killed, is waited for, in ms. */
@@ -189,23 +190,15 @@ static void child(const char *path, int pipe_fd)
         _exit(io_write_full(pipe_fd, message, sizeof(*message)) < 0);
 }
 
-static int64_t now_ms(void)
-{
-        struct timespec time;
-
-        (void)clock_gettime(CLOCK_MONOTONIC, &time);
-        return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
-
 /* Read the whole message, or fail with ETIMEDOUT, or EIO at an early end. */
 static int receive(int fd, int timeout, struct nvml_message *message, struct error *err)
 {
-        int64_t end = now_ms() + timeout;
+        int64_t end = clock_ms() + timeout;
         size_t done = 0;
 
         while (done < sizeof(*message)) {
                 struct pollfd event = { .fd = fd, .events = POLLIN };
-                int64_t left = end - now_ms();
+                int64_t left = end - clock_ms();
                 ssize_t count;
 
                 if (left <= 0)
@@ -227,9 +220,9 @@ static int receive(int fd, int timeout, struct nvml_message *message, struct err
 static void reap(pid_t pid)
 {
         const struct timespec pause = { .tv_nsec = 1000 * 1000 };
-        int64_t end = now_ms() + REAP_LIMIT;
+        int64_t end = clock_ms() + REAP_LIMIT;
 
-        while (waitpid(pid, NULL, WNOHANG) == 0 && now_ms() < end)
+        while (waitpid(pid, NULL, WNOHANG) == 0 && clock_ms() < end)
                 (void)nanosleep(&pause, NULL);
 }
 

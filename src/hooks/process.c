@@ -10,11 +10,11 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "util/capabilities.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/io.h"
 
 /* How long a program may take to end after a signal, in milliseconds. */
@@ -180,14 +180,6 @@ static void kill_all(struct process *process)
         (void)prctl(PR_SET_CHILD_SUBREAPER, 0);
 }
 
-static long long now_ms(void)
-{
-        struct timespec time;
-
-        (void)clock_gettime(CLOCK_MONOTONIC, &time);
-        return time.tv_sec * 1000LL + time.tv_nsec / 1000000;
-}
-
 /* The signals that are held up during a wait: those that would end this process, and SIGCHLD. */
 static void held_signals(sigset_t *set)
 {
@@ -217,7 +209,7 @@ static void take_signal(struct waiting *wait)
         if (read(wait->signal_fd, &info, sizeof(info)) != sizeof(info) || info.ssi_signo == SIGCHLD)
                 return;
         if (!wait->signal)
-                wait->deadline = now_ms() + GRACE;
+                wait->deadline = clock_ms() + GRACE;
         /*
          * From now on this process inherits the children of those that end (prctl(2)), so
          * that none gets away. What has detached itself before, as a daemon does, belongs
@@ -237,7 +229,7 @@ static int wait_loop(struct waiting *wait, int *ret_status, struct error *err)
         };
 
         for (;;) {
-                long long left = wait->signal ? wait->deadline - now_ms() : -1;
+                long long left = wait->signal ? wait->deadline - clock_ms() : -1;
                 pid_t ended = waitpid(wait->process->pid, ret_status, WNOHANG);
 
                 if (ended > 0) {

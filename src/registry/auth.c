@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include "registry/clock.h"
 #include "registry/document.h"
 #include "registry/session.h"
 #include "registry/url.h"
 #include "util/base64.h"
+#include "util/clock.h"
 
 void auth_release(struct auth *auth)
 {

@@ -9,8 +9,8 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "registry/clock.h"
 #include "util/cancel.h"
+#include "util/clock.h"
 #include "util/io.h"
 #include "util/launch.h"
 

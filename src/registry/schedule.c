@@ -1,9 +1,9 @@
 /* Which transfers are under way: in the order given, within ENROOT_MAX_CONNECTIONS. */
 #include <errno.h>
 
-#include "registry/clock.h"
 #include "registry/ranges.h"
 #include "util/cancel.h"
+#include "util/clock.h"
 
 /* The longest that a request to stop can go unnoticed, in milliseconds. */
 #define TICK_MS 100

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "registry/clock.h"
 #include "registry/refusal.h"
 #include "registry/url.h"
+#include "util/clock.h"
 
 /* Where the transfer starts. malloc'd, or NULL without memory. */
 static char *start_url(const struct transfer *transfer)

@@ -5,18 +5,9 @@
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "util/cleanup.h"
-
-int64_t link_now(void)
-{
-        struct timespec time;
-
-        (void)clock_gettime(CLOCK_MONOTONIC, &time);
-        return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
 
 void link_close(struct link *link)
 {

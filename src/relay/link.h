@@ -54,6 +54,3 @@ int link_flush(struct link *link, struct error *err);
 /* Derive the keys of both directions when the handshake is done. */
 void link_begin_session(struct link *link, struct sha256 *sha,
                         const unsigned char key[WIRE_KEY_SIZE], bool is_server);
-
-/* A clock that only goes forward, in milliseconds. */
-int64_t link_now(void);

@@ -7,6 +7,7 @@
 
 #include "relay/node.h"
 #include "util/cancel.h"
+#include "util/clock.h"
 
 #define LOOK_TIME 1000 /* milliseconds between two looks at the clock */
 
@@ -99,7 +100,7 @@ int relay_run(const struct relay_place *place, enum relay_role role, struct stor
                 .listener = -1,
                 .state = role == RELAY_ABSENT ? NODE_ABSENT : NODE_WAITING,
                 .replica = REPLICA_INIT,
-                .started = link_now(),
+                .started = clock_ms(),
                 .upstream = { .link = LINK_INIT },
                 .sha = sha256_new(err),
         };

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "relay/node.h"
+#include "util/clock.h"
 
 #define BEAT_TIME  5000  /* milliseconds of silence before a sign of life */
 #define QUEUE_SIZE 64    /* of listen(2) */
@@ -90,7 +91,7 @@ void server_accept(struct node *node)
                 return;
         link_tune(fd);
         child = &node->children[node->child_count++];
-        *child = (struct child){ .link = LINK_INIT, .deadline = link_now() + HANDSHAKE_TIME };
+        *child = (struct child){ .link = LINK_INIT, .deadline = clock_ms() + HANDSHAKE_TIME };
         child->link.fd = TAKE_FD(fd);
 }
 
@@ -176,7 +177,7 @@ static int tell(struct node *node, struct child *child, enum wire_kind kind, uin
         struct wire_frame frame = { .kind = kind, .number = number };
 
         (void)snprintf(frame.digest, sizeof(frame.digest), "%s", digest);
-        child->last_sent = link_now();
+        child->last_sent = clock_ms();
         return link_send(&child->link, node->sha, &frame, err);
 }
 
@@ -205,7 +206,7 @@ static int tell_state(struct node *node, struct child *child, struct error *err)
                 child->told_end = true;
                 return tell(node, child, WIRE_END, 0, replica->sum, err);
         }
-        if (link_now() - child->last_sent > BEAT_TIME)
+        if (clock_ms() - child->last_sent > BEAT_TIME)
                 return tell(node, child, WIRE_BEAT, 0, "", err);
         return 0;
 }
@@ -224,7 +225,7 @@ static int send_piece(struct node *node, struct child *child, struct error *err)
                         return error_errno(err, "sending the image");
                 child->offset += (uint64_t)sent;
                 child->piece -= (uint32_t)sent;
-                child->last_sent = link_now();
+                child->last_sent = clock_ms();
         }
         return 1;
 }
@@ -283,7 +284,7 @@ bool server_is_done(const struct node *node)
         for (size_t i = 0; i < node->child_count; i++)
                 if (node->children[i].phase == CHILD_FRAMES)
                         return false;
-        return node->heard >= expected || link_now() - node->started > node->place->patience;
+        return node->heard >= expected || clock_ms() - node->started > node->place->patience;
 }
 
 void server_drop_readers(struct node *node)
@@ -315,7 +316,7 @@ void server_advance(struct node *node, const struct pollfd *events, size_t count
                 if (result == 0)
                         result = speak(node, child, &err);
                 if (result < 0 ||
-                    (child->phase != CHILD_FRAMES && link_now() > child->deadline))
+                    (child->phase != CHILD_FRAMES && clock_ms() > child->deadline))
                         drop(node, i);
         }
 }

@@ -13,6 +13,7 @@
 
 #include "relay/hostlist.h"
 #include "relay/node.h"
+#include "util/clock.h"
 
 /* Milliseconds. */
 #define LOSS_PATIENCE   3000   /* for another one, when one has gone */
@@ -30,7 +31,7 @@ static void pause_until_next(struct upstream *up)
         up->pause = up->pause == 0 ? FIRST_PAUSE : up->pause * 2;
         if (up->pause > LAST_PAUSE)
                 up->pause = LAST_PAUSE;
-        up->deadline = link_now() + up->pause;
+        up->deadline = clock_ms() + up->pause;
 }
 
 /* No other node has it for us: this one imports. */
@@ -72,7 +73,7 @@ static bool all_dead(const struct upstream *up)
 static void choose_next(struct node *node)
 {
         struct upstream *up = &node->upstream;
-        int64_t now = link_now();
+        int64_t now = clock_ms();
 
         if (all_dead(up) || now > up->patience) {
                 give_up(node);
@@ -94,7 +95,7 @@ static void forget_current(struct node *node, const struct error *why)
         up->dead[up->current] = true;
         up->why = *why;
         up->failed = true;
-        up->patience = link_now() + LOSS_PATIENCE;
+        up->patience = clock_ms() + LOSS_PATIENCE;
         choose_next(node);
 }
 
@@ -152,7 +153,7 @@ static void connect_next(struct node *node)
         up->link.ends = (struct wire_ends){ .client = place->node, .server = server, .port = port };
         up->link.fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         up->phase = UP_CONNECT;
-        up->deadline = link_now() + CONNECT_TIME;
+        up->deadline = clock_ms() + CONNECT_TIME;
         if (up->link.fd >= 0 && (connect(up->link.fd, (struct sockaddr *)address, size) == 0 ||
                                  errno == EINPROGRESS))
                 return;
@@ -188,7 +189,7 @@ static int say_hello(struct node *node, struct error *err)
         link_tune(up->link.fd);
         wire_print_hello(ends, hello);
         up->phase = UP_ANSWER;
-        up->deadline = link_now() + HANDSHAKE_TIME;
+        up->deadline = clock_ms() + HANDSHAKE_TIME;
         return link_queue(&up->link, hello, sizeof(hello), err);
 }
 
@@ -208,7 +209,7 @@ static int take_answer(struct node *node, struct error *err)
                 return -1;
         link_begin_session(&up->link, node->sha, node->key, false);
         up->phase = UP_FRAMES;
-        up->deadline = link_now() + SILENCE_TIME;
+        up->deadline = clock_ms() + SILENCE_TIME;
         up->piece = 0;
         return 0;
 }
@@ -320,7 +321,7 @@ static int take_frame(struct node *node, const struct wire_frame *frame, struct 
         case WIRE_ABSENT:
                 /* No failure: the node has a container of that name already. */
                 up->dead[up->current] = true;
-                up->patience = link_now() + LOSS_PATIENCE;
+                up->patience = clock_ms() + LOSS_PATIENCE;
                 choose_next(node);
                 return 0;
         default:
@@ -362,7 +363,7 @@ static int take_frames(struct node *node, struct error *err)
                 struct wire_frame frame;
                 ssize_t got;
 
-                up->deadline = link_now() + SILENCE_TIME;
+                up->deadline = clock_ms() + SILENCE_TIME;
                 if (up->piece > 0) {
                         got = take_piece(node, err);
                         turn += got > 0 ? (uint64_t)got : 0;
@@ -398,7 +399,7 @@ void upstream_end(struct node *node)
 struct pollfd upstream_poll(const struct node *node, int *timeout)
 {
         const struct upstream *up = &node->upstream;
-        int64_t left = up->deadline - link_now();
+        int64_t left = up->deadline - clock_ms();
         bool writes = up->phase == UP_CONNECT || up->link.out_length > 0;
 
         if (up->phase != UP_OFF && left < *timeout)
@@ -437,7 +438,7 @@ void upstream_advance(struct node *node, short events)
                 connect_next(node);
                 return;
         }
-        if (up->phase == UP_OFF || link_now() < up->deadline)
+        if (up->phase == UP_OFF || clock_ms() < up->deadline)
                 return;
         if (up->phase == UP_PAUSE) {
                 begin_round(node);

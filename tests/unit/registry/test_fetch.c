@@ -16,10 +16,10 @@
 #include <cmocka.h>
 
 #include "http_server.h"
-#include "registry/clock.h"
 #include "registry/http.h"
 #include "registry/registry.h"
 #include "registry/transfer.h"
+#include "util/clock.h"
 
 #define BLOB_SIZE  (3u << 20)
 #define BLOB_COUNT 4

@@ -1,4 +1,4 @@
-#include "registry/clock.h"
+#include "util/clock.h"
 
 #include <time.h>
 
