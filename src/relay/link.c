@@ -35,18 +35,25 @@ void link_tune(int fd)
                                  sizeof(options[i].value));
 }
 
+ssize_t link_read(struct link *link, void *buffer, size_t size, struct error *err)
+{
+        ssize_t got = recv(link->fd, buffer, size, MSG_DONTWAIT);
+
+        if (got < 0 && (errno == EAGAIN || errno == EINTR))
+                return 0;
+        if (got < 0)
+                return error_errno(err, "receiving");
+        return got == 0 ? error_set(err, ECONNRESET, "it has gone") : got;
+}
+
 int link_need(struct link *link, size_t size, struct error *err)
 {
         while (link->in_length < size) {
-                ssize_t got = recv(link->fd, link->in + link->in_length, size - link->in_length,
-                                   MSG_DONTWAIT);
+                ssize_t got = link_read(link, link->in + link->in_length, size - link->in_length,
+                                        err);
 
-                if (got < 0 && (errno == EAGAIN || errno == EINTR))
-                        return 0;
-                if (got < 0)
-                        return error_errno(err, "receiving");
-                if (got == 0)
-                        return error_set(err, ECONNRESET, "it has gone");
+                if (got <= 0)
+                        return (int)got;
                 link->in_length += (size_t)got;
         }
         return 1;

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "relay/wire.h"
 
@@ -28,6 +29,9 @@ void link_close(struct link *link);
 
 /* Notice within half a minute when the other machine is gone; small frames go at once. */
 void link_tune(int fd);
+
+/* Read at most size bytes. Returns how many; 0 for none now; -1 with *err, also at the end. */
+ssize_t link_read(struct link *link, void *buffer, size_t size, struct error *err);
 
 /*
  * Read until there are size bytes in link->in. Returns 1 when they are there, and are to be

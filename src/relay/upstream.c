@@ -336,15 +336,11 @@ static ssize_t take_piece(struct node *node, struct error *err)
         static char buffer[BUFFER_SIZE];
         struct upstream *up = &node->upstream;
         struct error why = ERROR_INIT;
-        ssize_t got = recv(up->link.fd, buffer, up->piece < BUFFER_SIZE ? up->piece : BUFFER_SIZE,
-                           MSG_DONTWAIT);
+        ssize_t got = link_read(&up->link, buffer,
+                                up->piece < BUFFER_SIZE ? up->piece : BUFFER_SIZE, err);
 
-        if (got < 0 && (errno == EAGAIN || errno == EINTR))
-                return 0;
-        if (got < 0)
-                return error_errno(err, "receiving");
-        if (got == 0)
-                return error_set(err, ECONNRESET, "it has gone");
+        if (got <= 0)
+                return got;
         up->piece -= (uint64_t)got;
         if (node->replica.size - node->replica.have < (uint64_t)got)
                 return error_set(err, EPROTO, "more bytes than were promised");
