@@ -12,6 +12,7 @@
 #include "commands/cache.h"
 #include "commands/step_holder.h"
 #include "util/cancel.h"
+#include "util/sha256.h"
 
 /* Milliseconds. Slurm starts a step's nodes within a few seconds of each other. */
 #define IMAGE_PATIENCE 10000
@@ -49,7 +50,7 @@ int holder_take_secret(struct holder *holder, struct error *err)
         };
         holder->has_peers =
                 arguments->node_count > 1 && arguments->step && holder->place.nodes &&
-                relay_parse_secret(message.text, holder->place.secret) == 0 &&
+                sha256_parse(message.text, holder->place.secret) == 0 &&
                 relay_parse_ports(arguments->ports, &holder->place.first_port,
                                   &holder->place.last_port) == 0;
         /* Only what each node would fetch alike can be had from another one. */

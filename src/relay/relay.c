@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "relay/node.h"
@@ -131,20 +130,5 @@ int relay_parse_ports(const char *text, uint16_t *ret_first, uint16_t *ret_last)
                 return -1;
         *ret_first = (uint16_t)first;
         *ret_last = (uint16_t)last;
-        return 0;
-}
-
-int relay_parse_secret(const char *text, unsigned char ret[RELAY_SECRET_SIZE])
-{
-        if (strlen(text) != 2 * RELAY_SECRET_SIZE ||
-            strspn(text, "0123456789abcdef") != strlen(text))
-                return -1;
-        for (size_t i = 0; i < RELAY_SECRET_SIZE; i++) {
-                unsigned int byte;
-
-                if (sscanf(text + 2 * i, "%2x", &byte) != 1)
-                        return -1;
-                ret[i] = (unsigned char)byte;
-        }
         return 0;
 }

@@ -28,8 +28,6 @@
 #include "util/error.h"
 #include "util/report.h"
 
-#define RELAY_SECRET_SIZE STEP_SECRET_BYTES
-
 enum relay_role {
         RELAY_FIRST,   /* this node imports */
         RELAY_RECEIVE, /* it asks others */
@@ -43,7 +41,7 @@ struct relay_place {
         uint32_t node, node_count;
         uint16_t first_port, last_port;
         int patience; /* milliseconds in which the nodes come; a third of them for the parent */
-        unsigned char secret[RELAY_SECRET_SIZE];
+        unsigned char secret[STEP_SECRET_BYTES];
 };
 
 /*
@@ -55,6 +53,3 @@ int relay_run(const struct relay_place *place, enum relay_role role, struct stor
 
 /* A list "FIRST-LAST" of ports. Returns 0, or -1 for what is none. */
 int relay_parse_ports(const char *text, uint16_t *ret_first, uint16_t *ret_last);
-
-/* A secret of hex digits. Returns 0, or -1 for what is none. */
-int relay_parse_secret(const char *text, unsigned char ret[RELAY_SECRET_SIZE]);

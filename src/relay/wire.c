@@ -1,7 +1,6 @@
 #include "relay/wire.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 static const char magic[8] = { 'e', 'n', 'r', 'o', 'o', 't', '\n', '1' };
@@ -131,15 +130,8 @@ static void make_frame_mac(struct sha256 *sha, const struct wire_direction *dire
 /* "sha256:HEX", or "" for zeros. */
 static void put_digest(const char *digest, unsigned char ret[SHA256_SIZE])
 {
-        const char *hex = digest + strlen(DIGEST_PREFIX);
-
-        memset(ret, 0, SHA256_SIZE);
-        for (size_t i = 0; *digest && i < SHA256_SIZE; i++) {
-                unsigned int byte = 0;
-
-                (void)sscanf(hex + 2 * i, "%2x", &byte);
-                ret[i] = (unsigned char)byte;
-        }
+        if (!*digest || sha256_parse(digest + strlen(DIGEST_PREFIX), ret) < 0)
+                memset(ret, 0, SHA256_SIZE);
 }
 
 static void get_digest(const unsigned char raw[SHA256_SIZE], char ret[IMAGE_DIGEST_SIZE])

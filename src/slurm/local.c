@@ -4,10 +4,8 @@
  * There is no other way from here to there that other users cannot see: arguments are in /proc
  * for all, and a plugin's options are what the user has typed. "SLURM_" passes --export=NONE.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -16,6 +14,7 @@
 #include "slurm/settings.h"
 #include "slurm/submission.h"
 #include "step/step.h"
+#include "util/sha256.h"
 
 static bool transfer;
 
@@ -34,15 +33,13 @@ int local_init(spank_t spank, int argc, char **argv)
 static void make_secret(void)
 {
         unsigned char random[STEP_SECRET_BYTES];
-        char text[STEP_SECRET_SIZE];
-        size_t length = 0;
+        char hex[SHA256_HEX_SIZE], text[STEP_SECRET_SIZE];
 
         if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
                 return;
-        for (size_t i = 0; i < sizeof(random); i++)
-                length += (size_t)snprintf(text + length, sizeof(text) - length, "%02x", random[i]);
-        if (isatty(STDERR_FILENO))
-                (void)snprintf(text + length, sizeof(text) - length, STEP_TERMINAL);
+        sha256_print(random, hex);
+        (void)snprintf(text, sizeof(text), "%s%s", hex,
+                       isatty(STDERR_FILENO) ? STEP_TERMINAL : "");
         (void)setenv(STEP_SECRET_VARIABLE, text, 1);
 }
 

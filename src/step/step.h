@@ -55,7 +55,7 @@ enum step_kind {
  * srun's standard error is a terminal.
  */
 #define STEP_SECRET_VARIABLE "SLURM_ENROOT_SECRET"
-#define STEP_SECRET_BYTES    32
+#define STEP_SECRET_BYTES    32 /* the size of a digest, and printed as one (util/sha256.h) */
 #define STEP_TERMINAL        ":terminal"
 #define STEP_SECRET_SIZE     (2 * STEP_SECRET_BYTES + sizeof(STEP_TERMINAL))
 

@@ -26,8 +26,9 @@ void sha256_update(struct sha256 *sha, const void *data, size_t size);
 void sha256_finish(struct sha256 *sha, char hex[SHA256_HEX_SIZE]);
 void sha256_finish_raw(struct sha256 *sha, unsigned char raw[SHA256_SIZE]);
 
-/* Write a digest as text. */
+/* A digest as text, and back: 0, or -1 for anything but 64 lower-case hex digits. */
 void sha256_print(const unsigned char raw[SHA256_SIZE], char hex[SHA256_HEX_SIZE]);
+int sha256_parse(const char *hex, unsigned char raw[SHA256_SIZE]);
 
 /* The digest of size bytes at once. Returns 0, or -1 with *err. */
 int sha256_of(const void *data, size_t size, char hex[SHA256_HEX_SIZE], struct error *err);

@@ -5,15 +5,25 @@
 
 #define HMAC_BLOCK_SIZE 64 /* of SHA-256, in bytes */
 
+static const char digits[] = "0123456789abcdef";
+
 void sha256_print(const unsigned char raw[SHA256_SIZE], char hex[SHA256_HEX_SIZE])
 {
-        static const char digits[] = "0123456789abcdef";
-
         for (size_t i = 0; i < SHA256_SIZE; i++) {
                 hex[2 * i] = digits[raw[i] >> 4];
                 hex[2 * i + 1] = digits[raw[i] & 15];
         }
         hex[SHA256_HEX_SIZE - 1] = '\0';
+}
+
+int sha256_parse(const char *hex, unsigned char raw[SHA256_SIZE])
+{
+        if (strspn(hex, digits) != SHA256_HEX_SIZE - 1 || hex[SHA256_HEX_SIZE - 1] != '\0')
+                return -1;
+        for (size_t i = 0; i < SHA256_SIZE; i++)
+                raw[i] = (unsigned char)((strchr(digits, hex[2 * i]) - digits) << 4 |
+                                         (strchr(digits, hex[2 * i + 1]) - digits));
+        return 0;
 }
 
 void sha256_finish(struct sha256 *sha, char hex[SHA256_HEX_SIZE])

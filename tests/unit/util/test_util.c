@@ -245,6 +245,37 @@ static void test_sha256(void **state)
                             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+static void test_sha256_text(void **state)
+{
+        static const char digits[] =
+                "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+        static const char *const wrong[] = {
+                "",
+                "00",
+                "00112233445566778899aabbccddeeff00112233445566778899aabbccddeef",
+                "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff0",
+                "00112233445566778899aabbccddeeff00112233445566778899aabbccddeefg",
+                "g0112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+                "00112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEEFF",
+                " 0112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+                "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+        };
+        unsigned char raw[SHA256_SIZE];
+        char hex[SHA256_HEX_SIZE];
+
+        (void)state;
+        assert_int_equal(sha256_parse(digits, raw), 0);
+        for (size_t i = 0; i < SHA256_SIZE; i++)
+                assert_int_equal(raw[i], i % 16 * 0x11);
+        sha256_print(raw, hex);
+        assert_string_equal(hex, digits);
+        for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+                if (sha256_parse(wrong[i], raw) == 0)
+                        fail_msg("%s", wrong[i]);
+        sha256_print(raw, hex);
+        assert_string_equal(hex, digits); /* what is wrong has written nothing */
+}
+
 /* Root is in the files of every machine; other ids may be a matter of its name service. */
 static void test_name_service(void **state)
 {
@@ -303,6 +334,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_remove_tree, set_up, tear_down),
                 cmocka_unit_test(test_find_program),
                 cmocka_unit_test(test_sha256),
+                cmocka_unit_test(test_sha256_text),
                 cmocka_unit_test(test_name_service),
                 cmocka_unit_test(test_error_order),
                 cmocka_unit_test(test_strlist),
