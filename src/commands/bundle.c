@@ -11,6 +11,7 @@
 #include "commands/container.h"
 #include "commands/image_output.h"
 #include "commands/record.h"
+#include "env/env.h"
 #include "squashfs/squashfs.h"
 #include "util/io.h"
 #include "util/path.h"
@@ -123,16 +124,11 @@ static int add_settings(const struct config *config, struct bundle *bundle, stru
 {
         for (size_t i = 0; i < config->setting_count; i++) {
                 const struct config_setting *setting = &config->settings[i];
-                auto_free char *text = NULL;
 
                 if (setting->origin == CONFIG_DEFAULT ||
                     strncmp(setting->name, "ENROOT_", 7) != 0 || has_suffix(setting->name, "_PATH"))
                         continue;
-                if (asprintf(&text, "%s=%s", setting->name, setting->value) < 0) {
-                        text = NULL;
-                        return error_no_memory(err);
-                }
-                if (strlist_append(&bundle->settings, text) < 0)
+                if (env_set(&bundle->settings, setting->name, setting->value) < 0)
                         return error_no_memory(err);
         }
         return 0;

@@ -28,6 +28,7 @@
 
 #include "commands/container.h"
 #include "commands/place.h"
+#include "env/env.h"
 #include "runtime/runtime.h"
 #include "step/step.h"
 #include "util/io.h"
@@ -228,15 +229,9 @@ static int list_jobs(struct strbuf *ret, struct error *err)
 
         (void)snprintf(user, sizeof(user), "--user=%u", getuid());
         for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
-                auto_free char *variable = NULL;
+                const char *value = getenv(kept[i]);
 
-                if (!getenv(kept[i]))
-                        continue;
-                if (asprintf(&variable, "%s=%s", kept[i], getenv(kept[i])) < 0) {
-                        variable = NULL; /* undefined after a failure */
-                        return error_no_memory(err);
-                }
-                if (strlist_append(&environment, variable) < 0)
+                if (value && env_set(&environment, kept[i], value) < 0)
                         return error_no_memory(err);
         }
         if (output < 0 || null < 0 || launch_program(&launch, &child) != 0 ||

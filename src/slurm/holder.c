@@ -2,10 +2,11 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "env/env.h"
 #include "slurm/options.h"
+#include "slurm/program.h"
 #include "util/cleanup.h"
 
 #define PYXIS_VERSION "0.24.0" /* whose importers and hooks of sites find what they expect */
@@ -48,44 +49,49 @@ static bool is_denied(const char *variable)
         return false;
 }
 
-static int add(struct strlist *list, const char *name, const char *value)
+static const char *choice_text(enum choice choice)
 {
-        char *item = NULL;
-
-        if (asprintf(&item, "%s=%s", name, value) < 0)
-                return -1;
-        return strlist_append_owned(list, item);
+        return choice == CHOICE_NONE ? NULL : choice == CHOICE_YES ? "y" : "n";
 }
 
-/* The last one counts. */
-static int add_choice(struct strlist *list, const char *name, enum choice choice)
-{
-        return choice == CHOICE_NONE ? 0 : add(list, name, choice == CHOICE_YES ? "y" : "n");
-}
-
-/* Whether an option sets the variable. */
-static bool is_decided(const char *variable)
+/* What the step and its options say. Returns 0, or -1 without memory. */
+static int add_decided(const struct settings *settings, const struct step_facts *facts,
+                       struct strlist *ret)
 {
         const struct options *options = options_get();
+        char uid[16], gid[16];
         const struct {
-                const char *start;
-                bool decided;
+                const char *name, *value; /* NULL: the job's */
         } list[] = {
-                { "ENROOT_MOUNT_HOME=", options->mount_home != CHOICE_NONE },
-                { "ENROOT_REMAP_ROOT=", options->remap_root != CHOICE_NONE },
-                { "ENROOT_ROOTFS_WRITABLE=", options->writable != CHOICE_NONE },
-                { "ENROOT_UNSHARE_NET=", options->unshare_net },
-                { "ENROOT_UNSHARE_IPC=", options->unshare_ipc },
-                { "ENROOT_UNSHARE_UTS=", options->unshare_uts },
-                { "PYXIS_RUNTIME_PATH=", true },
-                { "PYXIS_VERSION=", true },
-                { "SLURM_JOB_UID=", true },
-                { "SLURM_JOB_GID=", true },
+                { "PATH", program_search_path() },
+                { "XDG_RUNTIME_DIR", facts->runtime_dir },
+                { "PYXIS_RUNTIME_PATH", settings->runtime_path },
+                { "PYXIS_VERSION", PYXIS_VERSION },
+                { "SLURM_JOB_UID", uid },
+                { "SLURM_JOB_GID", gid },
+                { "ENROOT_MOUNT_HOME", choice_text(options->mount_home) },
+                { "ENROOT_REMAP_ROOT", choice_text(options->remap_root) },
+                { "ENROOT_ROOTFS_WRITABLE", choice_text(options->writable) },
+                { "ENROOT_UNSHARE_NET", options->unshare_net ? "y" : NULL },
+                { "ENROOT_UNSHARE_IPC", options->unshare_ipc ? "y" : NULL },
+                { "ENROOT_UNSHARE_UTS", options->unshare_uts ? "y" : NULL },
         };
 
+        (void)snprintf(uid, sizeof(uid), "%u", facts->uid);
+        (void)snprintf(gid, sizeof(gid), "%u", facts->gid);
         for (size_t i = 0; i < ARRAY_SIZE(list); i++)
-                if (list[i].decided &&
-                    strncmp(variable, list[i].start, strlen(list[i].start)) == 0)
+                if (list[i].value && env_set(ret, list[i].name, list[i].value) < 0)
+                        return -1;
+        return 0;
+}
+
+/* Whether one of the list's first items defines the same variable. */
+static bool is_decided(const struct strlist *list, size_t count, const char *variable)
+{
+        size_t length = strcspn(variable, "=") + 1;
+
+        for (size_t i = 0; i < count; i++)
+                if (strncmp(list->items[i], variable, length) == 0)
                         return true;
         return false;
 }
@@ -93,29 +99,18 @@ static bool is_decided(const char *variable)
 int holder_environment(spank_t spank, const struct settings *settings,
                        const struct step_facts *facts, struct strlist *ret, struct error *err)
 {
-        const struct options *options = options_get();
-        const char *path = getenv("PATH");
-        char uid[16], gid[16], **job = NULL;
+        char **job = NULL;
+        size_t decided;
 
-        (void)snprintf(uid, sizeof(uid), "%u", facts->uid);
-        (void)snprintf(gid, sizeof(gid), "%u", facts->gid);
         if (spank_get_item(spank, S_JOB_ENV, &job) != ESPANK_SUCCESS || !job)
                 return error_set(err, EINVAL, "couldn't get the job's environment");
-        for (; *job; job++)
-                if (!is_denied(*job) && !is_decided(*job) && strlist_append(ret, *job) < 0)
-                        return error_no_memory(err);
-        if (add(ret, "PATH", path ? path : "/usr/local/bin:/usr/bin:/bin") < 0 ||
-            add(ret, "XDG_RUNTIME_DIR", facts->runtime_dir) < 0 ||
-            add(ret, "PYXIS_RUNTIME_PATH", settings->runtime_path) < 0 ||
-            add(ret, "PYXIS_VERSION", PYXIS_VERSION) < 0 || add(ret, "SLURM_JOB_UID", uid) < 0 ||
-            add(ret, "SLURM_JOB_GID", gid) < 0 ||
-            add_choice(ret, "ENROOT_MOUNT_HOME", options->mount_home) < 0 ||
-            add_choice(ret, "ENROOT_REMAP_ROOT", options->remap_root) < 0 ||
-            add_choice(ret, "ENROOT_ROOTFS_WRITABLE", options->writable) < 0 ||
-            (options->unshare_net && add(ret, "ENROOT_UNSHARE_NET", "y") < 0) ||
-            (options->unshare_ipc && add(ret, "ENROOT_UNSHARE_IPC", "y") < 0) ||
-            (options->unshare_uts && add(ret, "ENROOT_UNSHARE_UTS", "y") < 0))
+        if (add_decided(settings, facts, ret) < 0)
                 return error_no_memory(err);
+        decided = ret->count;
+        for (; *job; job++)
+                if (!is_denied(*job) && !is_decided(ret, decided, *job) &&
+                    strlist_append(ret, *job) < 0)
+                        return error_no_memory(err);
         return 0;
 }
 

@@ -11,28 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "env/env.h"
 #include "slurm/contexts.h"
 #include "slurm/program.h"
 #include "slurm/settings.h"
 
 #define ACCOUNT_SIZE (64u << 10) /* bytes of an account's entry */
-#define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
-
-static int add_variable(struct strlist *list, const char *name, const char *value)
-{
-        char *item = NULL;
-
-        if (asprintf(&item, "%s=%s", name, value) < 0)
-                return -1;
-        return strlist_append_owned(list, item);
-}
 
 /* The environment of a login, from the account alone. Returns 0, or -1 with *err. */
 static int make_environment(uid_t uid, const struct settings *settings, struct strlist *ret,
                             struct error *err)
 {
         auto_free char *buffer = malloc(ACCOUNT_SIZE);
-        const char *path = getenv("PATH");
         struct passwd account, *found = NULL;
         char runtime[PATH_MAX + 16];
 
@@ -41,10 +31,10 @@ static int make_environment(uid_t uid, const struct settings *settings, struct s
         if (getpwuid_r(uid, &account, buffer, ACCOUNT_SIZE, &found) != 0 || !found)
                 return error_set(err, ENOENT, "no account of user %u", uid);
         (void)snprintf(runtime, sizeof(runtime), "%s/%u", settings->runtime_path, uid);
-        if (add_variable(ret, "PATH", path ? path : DEFAULT_PATH) < 0 ||
-            add_variable(ret, "HOME", account.pw_dir) < 0 ||
-            add_variable(ret, "USER", account.pw_name) < 0 ||
-            add_variable(ret, "XDG_RUNTIME_DIR", runtime) < 0)
+        if (env_set(ret, "PATH", program_search_path()) < 0 ||
+            env_set(ret, "HOME", account.pw_dir) < 0 ||
+            env_set(ret, "USER", account.pw_name) < 0 ||
+            env_set(ret, "XDG_RUNTIME_DIR", runtime) < 0)
                 return error_no_memory(err);
         return 0;
 }

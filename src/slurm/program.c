@@ -156,6 +156,13 @@ static pid_t start(const struct program *program, bool apart, struct error *err)
         return grandchild;
 }
 
+const char *program_search_path(void)
+{
+        const char *path = getenv("PATH");
+
+        return path ? path : "/usr/local/bin:/usr/bin:/bin";
+}
+
 pid_t program_start(const struct program *program, struct error *err)
 {
         return start(program, true, err);

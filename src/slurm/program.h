@@ -29,5 +29,8 @@ pid_t program_start(const struct program *program, struct error *err);
 /* Kill one that was started, with its user's rights: the number may be another's by now. */
 void program_kill(pid_t pid, uid_t uid);
 
+/* Where it and what it calls look programs up: the daemon's PATH, or the usual directories. */
+const char *program_search_path(void);
+
 /* Run it and wait. Returns 0 when it has succeeded, or -1 with *err. */
 int program_run(const struct program *program, struct error *err);
