@@ -191,17 +191,12 @@ static int add_titles(struct table *table)
 static int add_container(struct table *table, const char *name,
                          const struct runtime_processes *processes)
 {
-        bool found = false;
+        size_t count;
+        const struct runtime_process *found = runtime_processes_of(processes, name, &count);
 
-        for (size_t i = 0; i < processes->count; i++) {
-                const struct runtime_process *process = &processes->items[i];
-
-                if (!process->container || strcmp(process->container, name) != 0)
-                        continue;
-                if (add_process(table, found ? "" : name, process) < 0)
+        for (size_t i = 0; i < count; i++)
+                if (add_process(table, i == 0 ? name : "", &found[i]) < 0)
                         return -1;
-                found = true;
-        }
         if (!found) {
                 struct strlist *row = add_row(table);
 

@@ -27,11 +27,11 @@ static int check_unused(const struct runtime_processes *processes, const char *n
                         struct error *err)
 {
         auto_strbuf struct strbuf pids = STRBUF_INIT;
+        size_t count;
+        const struct runtime_process *found = runtime_processes_of(processes, name, &count);
 
-        for (size_t i = 0; i < processes->count; i++)
-                if (processes->items[i].container &&
-                    strcmp(processes->items[i].container, name) == 0)
-                        (void)strbuf_printf(&pids, " %d", processes->items[i].pid);
+        for (size_t i = 0; i < count; i++)
+                (void)strbuf_printf(&pids, " %d", found[i].pid);
         if (pids.failed)
                 return error_no_memory(err);
         if (pids.length > 0)

@@ -86,13 +86,13 @@ static int find_running(const struct config *config, const char *name, pid_t *re
                         struct error *err)
 {
         auto_runtime_processes struct runtime_processes processes = { .items = NULL };
+        const struct runtime_process *found;
+        size_t count;
 
-        *ret = 0;
         if (runtime_processes_read(config->data_path, &processes, err) < 0)
                 return -1;
-        for (size_t i = 0; i < processes.count; i++)
-                if (processes.items[i].container && strcmp(processes.items[i].container, name) == 0)
-                        *ret = processes.items[i].pid;
+        found = runtime_processes_of(&processes, name, &count);
+        *ret = found ? found[count - 1].pid : 0;
         return 0;
 }
 

@@ -240,15 +240,6 @@ static int list_jobs(struct strbuf *ret, struct error *err)
         return io_read_fd(output, "squeue", QUEUE_LIMIT, ret, err);
 }
 
-static bool is_running(const struct runtime_processes *processes, const char *name)
-{
-        for (size_t i = 0; i < processes->count; i++)
-                if (processes->items[i].container &&
-                    strcmp(processes->items[i].container, name) == 0)
-                        return true;
-        return false;
-}
-
 /* Containers of jobs without a valid mark. */
 static int find_suspects(const struct config *config, const struct step_arguments *arguments,
                          int marks_fd, const char *key, struct strlist *ret, struct error *err)
@@ -309,6 +300,7 @@ static int reap(const struct config *config, const struct step_arguments *argume
         auto_strbuf struct strbuf jobs = STRBUF_INIT;
         auto_close int marks_fd = open_marks(false, err);
         struct step_name name;
+        size_t running;
 
         if (marks_fd < 0 || find_suspects(config, arguments, marks_fd, key, &names, err) < 0 ||
             find_old_marks(marks_fd, key, &marks, err) < 0)
@@ -321,7 +313,7 @@ static int reap(const struct config *config, const struct step_arguments *argume
         for (size_t i = 0; i < names.count; i++)
                 if (step_name_parse(names.items[i], &name) &&
                     !step_job_is_listed(strbuf_text(&jobs), name.job) &&
-                    !is_running(&processes, names.items[i]))
+                    !runtime_processes_of(&processes, names.items[i], &running))
                         (void)step_remove_container(config, names.items[i], err);
         for (size_t i = 0; i < marks.count; i++)
                 renew_mark(marks_fd, marks.items[i], key, strbuf_text(&jobs));

@@ -360,3 +360,21 @@ int runtime_processes_read(const char *data_path, struct runtime_processes *ret,
                 qsort(ret->items, ret->count, sizeof(*ret->items), by_container_and_age);
         return 0;
 }
+
+const struct runtime_process *runtime_processes_of(const struct runtime_processes *processes,
+                                                   const char *container, size_t *ret_count)
+{
+        const struct runtime_process *first = NULL;
+
+        *ret_count = 0;
+        for (size_t i = 0; i < processes->count; i++) {
+                const struct runtime_process *process = &processes->items[i];
+
+                if (!process->container || strcmp(process->container, container) != 0)
+                        continue;
+                if (!first)
+                        first = process;
+                ++*ret_count;
+        }
+        return first;
+}

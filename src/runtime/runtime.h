@@ -244,6 +244,10 @@ struct runtime_processes {
  */
 int runtime_processes_read(const char *data_path, struct runtime_processes *ret, struct error *err);
 void runtime_processes_release(struct runtime_processes *processes);
+
+/* Those of a container: the first (oldest) of *ret_count that follow each other, or NULL. */
+const struct runtime_process *runtime_processes_of(const struct runtime_processes *processes,
+                                                   const char *container, size_t *ret_count);
 #define auto_runtime_processes auto_cleanup(runtime_processes_release)
 
 /* ---- the end of a start on its own ---- */
