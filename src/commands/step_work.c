@@ -38,21 +38,19 @@ static bool is_cached(const char *uri)
         return strncmp(uri, DOCKER_SCHEME, strlen(DOCKER_SCHEME)) == 0;
 }
 
-bool step_needs_container(const struct step_arguments *arguments)
-{
-        bool image = step_has_importer(arguments) || step_image_is_file(arguments);
-        bool other = !image && (arguments->load || (arguments->image &&
-                                                    source_is_uri(arguments->image) &&
-                                                    !is_cached(arguments->image)));
-
-        return !arguments->temporary || arguments->extract || arguments->save || other;
-}
-
 bool step_image_is_cached(const struct step_arguments *arguments)
 {
         return arguments->image && !step_image_is_file(arguments) &&
                !step_has_importer(arguments) &&
                (is_cached(arguments->image) || !source_is_uri(arguments->image));
+}
+
+bool step_needs_container(const struct step_arguments *arguments)
+{
+        bool has_file = step_has_importer(arguments) || step_image_is_file(arguments) ||
+                        (step_image_is_cached(arguments) && !arguments->load);
+
+        return !arguments->temporary || arguments->extract || arguments->save || !has_file;
 }
 
 /* ---- the pieces ---- */

@@ -32,6 +32,9 @@ struct step_job {
 /* Whether the image is a file, by Pyxis' rule: it begins as a path does. */
 bool step_image_is_file(const struct step_arguments *arguments);
 
+/* Whether the image is one that the cache keeps by its digest: a registry's. */
+bool step_image_is_cached(const struct step_arguments *arguments);
+
 /* Whether a container on the disk is needed, or the image is started itself. */
 bool step_needs_container(const struct step_arguments *arguments);
 
@@ -41,9 +44,6 @@ bool step_needs_container(const struct step_arguments *arguments);
  * or -1 with *err.
  */
 pid_t step_work_begin(enum step_work work, const struct step_job *job, struct error *err);
-
-/* Whether the image is one that the cache keeps by its digest: a registry's. */
-bool step_image_is_cached(const struct step_arguments *arguments);
 
 /* What all children of the holder begin with. Returns 0, or -1. */
 int step_become_worker(int log_fd);
