@@ -8,12 +8,15 @@
 
 #include "util/quantity.h"
 
-ssize_t io_read_full(int fd, void *buffer, size_t size)
+/* From an offset, or with NULL from where the descriptor is. */
+static ssize_t read_full(int fd, void *buffer, size_t size, const uint64_t *offset)
 {
         size_t done = 0;
 
         while (done < size) {
-                ssize_t n = read(fd, (char *)buffer + done, size - done);
+                char *at = (char *)buffer + done;
+                ssize_t n = offset ? pread(fd, at, size - done, (off_t)(*offset + done))
+                                   : read(fd, at, size - done);
 
                 if (n < 0 && errno == EINTR)
                         continue;
@@ -26,22 +29,14 @@ ssize_t io_read_full(int fd, void *buffer, size_t size)
         return (ssize_t)done;
 }
 
+ssize_t io_read_full(int fd, void *buffer, size_t size)
+{
+        return read_full(fd, buffer, size, NULL);
+}
+
 ssize_t io_pread_full(int fd, void *buffer, size_t size, uint64_t offset)
 {
-        size_t done = 0;
-
-        while (done < size) {
-                ssize_t n = pread(fd, (char *)buffer + done, size - done, (off_t)(offset + done));
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return -1;
-                if (n == 0)
-                        break;
-                done += (size_t)n;
-        }
-        return (ssize_t)done;
+        return read_full(fd, buffer, size, &offset);
 }
 
 int io_write_full(int fd, const void *data, size_t size)
