@@ -82,7 +82,7 @@ static int process(const struct worker *worker, struct block *block, struct erro
                 block->hole = content_is_zero(block->data, block->size);
                 if (block->hole)
                         return 0;
-                if (!config->no_duplicates)
+                if (block->file->hashed)
                         block->hash = content_hash_of(config->key, block->data, block->size);
                 return config->plain_data ? 0 : compress(worker, block, err);
         case BLOCK_FRAGMENT:
@@ -142,7 +142,7 @@ static int place_data(struct block_pipeline *pipeline, const struct block *block
                 file->placed = true;
         }
         file->blocks[block->index] = place.size;
-        if (!pipeline->config.no_duplicates)
+        if (file->hashed)
                 content_hash_extend(pipeline->config.key, &file->hash, block->index, &block->hash);
         return 0;
 }
@@ -167,13 +167,55 @@ static int place_fragment(struct block_pipeline *pipeline, const struct block *b
         return 0;
 }
 
-/* All blocks of a file are in the image: take them back if an earlier file has the same. */
-static int place_end(struct block_pipeline *pipeline, struct stored_file *file, struct error *err)
+/* Hash a file whose blocks are in the image, uncompressed. */
+static int hash_placed(const struct block_pipeline *pipeline, struct stored_file *file,
+                       struct error *err)
+{
+        const struct block_pipeline_config *config = &pipeline->config;
+        auto_free uint8_t *data = malloc(config->block_size);
+        uint64_t position = file->start;
+
+        if (!data)
+                return error_no_memory(err);
+        for (uint32_t i = 0; i < file->block_count; i++) {
+                uint32_t size = file->blocks[i] & ~BLOCK_UNCOMPRESSED;
+                struct content_hash hash;
+
+                if (size == 0)
+                        continue;
+                if (output_read(config->fd, data, size, position, err) < 0)
+                        return -1;
+                hash = content_hash_of(config->key, data, size);
+                content_hash_extend(config->key, &file->hash, i, &hash);
+                position += size;
+        }
+        return 0;
+}
+
+/* A second file of its size has come, so the first one's hash is needed after all. */
+static int hash_first(struct block_pipeline *pipeline, struct stored_file *first, struct error *err)
 {
         struct stored_file *earlier;
 
-        if (pipeline->config.no_duplicates || !file->placed)
+        first->hashed = true;
+        if (!first->placed)
                 return 0;
+        if (hash_placed(pipeline, first, err) < 0)
+                return -1;
+        if (duplicates_find_or_add(&pipeline->duplicates, first, &earlier) < 0)
+                return error_no_memory(err);
+        return 0;
+}
+
+/* All blocks of a file are in the image: take them back if an earlier file has the same. */
+static int place_end(struct block_pipeline *pipeline, struct stored_file *file, struct error *err)
+{
+        struct stored_file *first = file->first_of_size, *earlier;
+
+        if (!file->hashed || !file->placed)
+                return 0;
+        if (first && !first->hashed && hash_first(pipeline, first, err) < 0)
+                return -1;
         if (duplicates_find_or_add(&pipeline->duplicates, file, &earlier) < 0)
                 return error_no_memory(err);
         if (!earlier)

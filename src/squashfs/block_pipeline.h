@@ -30,14 +30,16 @@
  * (empty, or nothing but holes).
  */
 struct stored_file {
-        struct stored_file *next;    /* the writer's list */
-        struct stored_file *same_as; /* the file whose blocks and place serve this one, too */
-        uint64_t size;               /* bytes */
-        uint64_t start;              /* place of the first stored block */
-        uint32_t *blocks;            /* sizes on disk; 0 is a hole; NULL without blocks */
+        struct stored_file *next;          /* the writer's list */
+        struct stored_file *same_as;       /* the file whose blocks and place serve this one, too */
+        struct stored_file *first_of_size; /* of a block and more: an earlier one as large */
+        uint64_t size;                     /* bytes */
+        uint64_t start;                    /* place of the first stored block */
+        uint32_t *blocks;                  /* sizes on disk; 0 is a hole; NULL without blocks */
         uint32_t block_count;
         uint32_t fragment, fragment_offset;
         bool placed;              /* start is set: not all of it is holes */
+        bool hashed;              /* the hash is made along with the blocks, or was made since */
         struct content_hash hash; /* of the content without its holes */
 };
 
@@ -74,7 +76,7 @@ struct block_pipeline_config {
         uint32_t block_size;  /* bytes */
         unsigned int workers; /* threads */
         unsigned int blocks;  /* most blocks in flight, with those that the submitter fills */
-        bool plain_data, plain_fragments, no_duplicates;
+        bool plain_data, plain_fragments;
         sqfs_compressor_t *compressor; /* every thread gets a copy */
         const struct content_hash_key *key;
 };

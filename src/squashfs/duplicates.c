@@ -12,7 +12,7 @@ void duplicates_release(struct duplicates *duplicates)
         *duplicates = (struct duplicates)DUPLICATES_INIT;
 }
 
-static int append(struct duplicates *duplicates, struct stored_file *file)
+static int append(struct duplicates *duplicates, struct stored_file *file, uint64_t hash)
 {
         if (duplicates->count == duplicates->capacity) {
                 uint32_t capacity =
@@ -27,10 +27,28 @@ static int append(struct duplicates *duplicates, struct stored_file *file)
                 duplicates->files = files;
                 duplicates->capacity = capacity;
         }
-        if (hash_index_add(&duplicates->index, file->hash.value[0], duplicates->count) < 0)
+        if (hash_index_add(&duplicates->index, hash, duplicates->count) < 0)
                 return -1;
         duplicates->files[duplicates->count++] = file;
         return 0;
+}
+
+int duplicates_find_or_add_size(struct duplicates *sizes, const struct content_hash_key *key,
+                                struct stored_file *file, struct stored_file **ret_first)
+{
+        /* With the key, so that no image can choose sizes whose slots collide. */
+        uint64_t hash = content_hash_of(key, &file->size, sizeof(file->size)).value[0];
+        size_t cursor = 0;
+        uint32_t item;
+
+        while (hash_index_next(&sizes->index, hash, &cursor, &item)) {
+                if (sizes->files[item]->size == file->size) {
+                        *ret_first = sizes->files[item];
+                        return 0;
+                }
+        }
+        *ret_first = NULL;
+        return append(sizes, file, hash);
 }
 
 int duplicates_find_or_add(struct duplicates *duplicates, struct stored_file *file,
@@ -49,5 +67,5 @@ int duplicates_find_or_add(struct duplicates *duplicates, struct stored_file *fi
                 }
         }
         *ret_earlier = NULL;
-        return append(duplicates, file);
+        return append(duplicates, file, file->hash.value[0]);
 }

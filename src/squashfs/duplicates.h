@@ -10,9 +10,19 @@ struct duplicates {
         struct hash_index index;
 };
 
-#define DUPLICATES_INIT { .files = NULL }
+#define DUPLICATES_INIT                                                                            \
+        {                                                                                          \
+                .files = NULL                                                                      \
+        }
 
 void duplicates_release(struct duplicates *duplicates);
+
+/*
+ * Find the first file with the size of this one, or remember this one. Returns as the next
+ * function, with which no set is shared.
+ */
+int duplicates_find_or_add_size(struct duplicates *sizes, const struct content_hash_key *key,
+                                struct stored_file *file, struct stored_file **ret_first);
 
 /*
  * Find an earlier file with the size and hash of this one, or remember this one.

@@ -6,6 +6,8 @@
 
 #include <sqfs/error.h>
 
+#include "util/io.h"
+
 /* Returns 0, or -1 with errno. */
 static int write_all(int fd, const void *data, size_t size, uint64_t offset)
 {
@@ -29,6 +31,17 @@ int output_write(int fd, const void *data, size_t size, uint64_t offset, struct 
 {
         if (write_all(fd, data, size, offset) < 0)
                 return error_errno(err, "write image");
+        return 0;
+}
+
+int output_read(int fd, void *data, size_t size, uint64_t offset, struct error *err)
+{
+        ssize_t n = io_pread_full(fd, data, size, offset);
+
+        if (n < 0)
+                return error_errno(err, "read back image");
+        if ((size_t)n < size)
+                return error_set(err, EIO, "read back image: it became shorter");
         return 0;
 }
 

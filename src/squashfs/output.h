@@ -1,6 +1,6 @@
 /*
  * The image while it is written: a descriptor behind libsquashfs' file interface, for
- * writing only (nothing that the writer uses reads).
+ * writing only (nothing of libsquashfs that the writer uses reads).
  *
  * libsquashfs reports every failed call as SQFS_ERROR_IO; the errno is kept here, so
  * that "No space left on device" reaches the user.
@@ -23,6 +23,9 @@ void output_init(struct output *output, int fd, uint64_t size);
 
 /* Write all of it. Safe from several threads for different places. 0, or -1 with *err. */
 int output_write(int fd, const void *data, size_t size, uint64_t offset, struct error *err);
+
+/* Read all of it back, as output_write has written it. */
+int output_read(int fd, void *data, size_t size, uint64_t offset, struct error *err);
 
 /* Turn a status of libsquashfs into 0, or -1 with *err. what is the context: "inode table". */
 int output_check(const struct output *output, int status, const char *what, struct error *err);

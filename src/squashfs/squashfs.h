@@ -52,7 +52,7 @@ int squashfs_options_parse(const char *words, struct squashfs_options *ret, stru
 struct squashfs_writer;
 
 /*
- * Write an image to fd (writable, seekable, empty; stays the caller's). Blocks
+ * Write an image to fd (readable, writable, seekable, empty; stays the caller's). Blocks
  * are compressed by options->processors threads; the bytes of the image depend
  * on the options and the calls alone, never on the number of threads.
  * NULL with *err on failure.

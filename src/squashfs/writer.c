@@ -54,7 +54,7 @@ static int create_compressor(struct squashfs_writer *writer, struct error *err)
         if (libsquashfs_need(err) < 0)
                 return -1;
         if (libsquashfs.compressor_config_init(&config, (SQFS_COMPRESSOR)options->compressor,
-                                        options->block_size, 0) != 0)
+                                               options->block_size, 0) != 0)
                 return error_set(err, EINVAL, "no compressor has the number %d",
                                  options->compressor);
         if (options->level != 0) {
@@ -120,7 +120,6 @@ static int start_pipeline(struct squashfs_writer *writer, struct error *err)
                         .blocks = blocks,
                         .plain_data = options->plain_data,
                         .plain_fragments = options->plain_fragments,
-                        .no_duplicates = options->no_duplicates,
                         .compressor = writer->compressor,
                         .key = &writer->key,
                 },
@@ -177,6 +176,7 @@ void squashfs_writer_free(struct squashfs_writer *writer)
                 free(file);
         }
         duplicates_release(&writer->small_files);
+        duplicates_release(&writer->large_sizes);
         sqfs_destroy(writer->compressor);
         sqfs_destroy(writer->plain);
         free(writer);
@@ -269,6 +269,23 @@ static int reserve_blocks(struct squashfs_writer *writer, struct stored_file *fi
                 return error_no_memory(err);
         file->block_count = (uint32_t)count;
         writer->block_count += count;
+        return 0;
+}
+
+/*
+ * The first file of a size is not hashed, because most have no second: hashing all of them took
+ * a twentieth of an import. When a second one comes, the first is read back from the image,
+ * which is cheap unless it would have to be decompressed.
+ */
+static int decide_hash(struct squashfs_writer *writer, struct stored_file *file, struct error *err)
+{
+        if (writer->options.no_duplicates)
+                return 0;
+        if (writer->options.plain_data &&
+            duplicates_find_or_add_size(&writer->large_sizes, &writer->key, file,
+                                        &file->first_of_size) < 0)
+                return error_no_memory(err);
+        file->hashed = !writer->options.plain_data || file->first_of_size;
         return 0;
 }
 
@@ -371,7 +388,7 @@ int squashfs_writer_begin_file(struct squashfs_writer *writer, struct tree_inode
         if (is_small(writer, file)) {
                 if (prepare_fragment(writer, file, err) < 0)
                         return -1;
-        } else if (reserve_blocks(writer, file, err) < 0) {
+        } else if (reserve_blocks(writer, file, err) < 0 || decide_hash(writer, file, err) < 0) {
                 return -1;
         }
         inode->data = file;

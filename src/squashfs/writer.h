@@ -28,6 +28,7 @@ struct squashfs_writer {
         struct block *fragment;
         uint32_t fragment_index;
         struct duplicates small_files;
+        struct duplicates large_sizes; /* the first file of each size of a block and more */
 
         struct squashfs_stats stats;
 };

@@ -392,6 +392,46 @@ static void test_stats(void **state)
         assert_int_equal(stats.duplicates, 0);
 }
 
+/* Files of a block and more that are equally long: none but equal ones share their content. */
+static void test_one_size(void **state)
+{
+        enum { SIZE = 300001 };
+        static const char *const settings[] = { "", "-noD", "-noD -b 4K",
+                                                "-comp lz4 -noD -mem 300K" };
+        /* Seeds; 0 is a file of zeros, -1 one that begins with a hole. */
+        static const int seeds[] = { 0, -1, 1, 2, 1, -1, 0, 3, 2, 1 };
+        uint8_t *contents[ARRAY_SIZE(seeds)];
+
+        (void)state;
+        for (size_t i = 0; i < ARRAY_SIZE(seeds); i++) {
+                contents[i] =
+                        seeds[i] > 0 ? make_content(SIZE, (unsigned int)seeds[i]) : calloc(1, SIZE);
+                if (seeds[i] < 0)
+                        memset(contents[i] + 2 * 131072, 'x', SIZE - 2 * 131072);
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(settings); i++) {
+                struct image_builder builder;
+                struct peer peer;
+
+                if (!builder_start(&builder, image, settings[i]))
+                        continue;
+                for (size_t j = 0; j < ARRAY_SIZE(seeds); j++)
+                        builder_file(&builder, (char[]){ (char)('a' + j), '\0' }, contents[j],
+                                     SIZE);
+                builder_finish(&builder);
+                builder_end(&builder);
+                assert_int_equal(builder.stats.duplicates, 4);
+                if (!peer_open(&peer, image))
+                        continue;
+                for (size_t j = 0; j < ARRAY_SIZE(seeds); j++)
+                        peer_check_content(&peer, (char[]){ (char)('a' + j), '\0' }, contents[j],
+                                           SIZE);
+                peer_close(&peer);
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(seeds); i++)
+                free(contents[i]);
+}
+
 static bool same_files(const char *a, const char *b)
 {
         return run_quietly((const char *[]){ "cmp", a, b, NULL }) == 0;
@@ -583,6 +623,7 @@ int main(void)
                 cmocka_unit_test(test_read_by_kernel),
                 cmocka_unit_test(test_read_by_libsquashfs),
                 cmocka_unit_test(test_stats),
+                cmocka_unit_test(test_one_size),
                 cmocka_unit_test(test_same_bytes),
                 cmocka_unit_test(test_super_block),
                 cmocka_unit_test(test_sparse_giant),
