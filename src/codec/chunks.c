@@ -5,8 +5,10 @@
  * number modulo the slots, and the reader gets them in order. A slot belongs to the thread
  * that fills it, then to the reader until he asks for the next; the counters are under the
  * lock. A chunk ends with the checksum and length that the next point has, and the last one
- * with those of the file itself.
+ * with those of the file itself, or, where only a part of the file is wanted, anywhere.
  */
+#include "codec/chunks.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -33,6 +35,7 @@ struct chunks {
         struct stream base;
         int fd, points_fd;
         struct points_table table;
+        bool is_part; /* the data go on behind the last entry */
         struct slot *slots;
         uint32_t slot_count;
         pthread_t *threads;
@@ -47,6 +50,7 @@ struct chunks {
         /* Of the reader alone. */
         bool holding; /* the chunk number "taken" */
         size_t offset;
+        size_t skip; /* of the first chunk, what comes before the part */
 };
 
 /* ---- one chunk ---- */
@@ -67,7 +71,7 @@ static int open_decoder(struct work *work, uint32_t number, struct error *err)
 
         work->at = entry->point.in;
         work->io = (struct decoder_io){ .in_left = 0 };
-        if (number == 0) {
+        if (entry->window_size == 0) {
                 work->decoder = gzip_format.open(err);
                 return work->decoder ? 0 : -1;
         }
@@ -126,7 +130,7 @@ static int decode_chunk(struct work *work, uint32_t number, struct slot *slot, s
 {
         const struct points_table *table = &work->chunks->table;
         const struct point_entry *entry = &table->entries[number];
-        bool is_last = number + 1 == table->count;
+        bool is_last = number + 1 == table->count, to_end = is_last && !work->chunks->is_part;
         int ended;
 
         slot->size = entry[1].out - entry->out;
@@ -134,11 +138,11 @@ static int decode_chunk(struct work *work, uint32_t number, struct slot *slot, s
                 return -1;
         work->io.out = slot->data;
         /* One byte more: the end of the data must be found behind the last. */
-        work->io.out_left = slot->size + is_last;
+        work->io.out_left = slot->size + to_end;
         ended = decode(work, err);
         if (ended < 0)
                 return -1;
-        if (ended != is_last || work->io.out_left != (size_t)is_last ||
+        if (ended != to_end || work->io.out_left != (size_t)to_end ||
             (!is_last && !gzip_format.points->agree(work->decoder, &entry[1].point)))
                 return error_set(err, EBADMSG, "the data is not what it was: damaged");
         return 0;
@@ -217,7 +221,8 @@ static int take(struct chunks *self, struct error *err)
                 return -1;
         }
         self->holding = true;
-        self->offset = 0;
+        self->offset = self->skip;
+        self->skip = 0;
         return 1;
 }
 
@@ -339,17 +344,12 @@ static int start(struct chunks *self, unsigned int threads, size_t ahead, struct
         return 0;
 }
 
-struct stream *codec_open_points(int fd, uint64_t size, int points_fd, unsigned int threads,
-                                 size_t ahead, struct error *err)
+/* Both descriptors belong to it. NULL with *err. */
+static struct chunks *chunks_new(int fd, int points_fd, struct error *err)
 {
         auto_close int own_fd = fd, own_points = points_fd;
-        auto_cleanup(cleanup_chunks) struct chunks *self = NULL;
+        struct chunks *self = calloc(1, sizeof(*self));
 
-        if (!gzip_format.points) {
-                error_set(err, ENOTSUP, "%s: no points", gzip_format.name);
-                return NULL;
-        }
-        self = calloc(1, sizeof(*self));
         if (!self) {
                 error_no_memory(err);
                 return NULL;
@@ -361,6 +361,48 @@ struct stream *codec_open_points(int fd, uint64_t size, int points_fd, unsigned 
         pthread_mutex_init(&self->lock, NULL);
         pthread_cond_init(&self->room, NULL);
         pthread_cond_init(&self->ready, NULL);
+        return self;
+}
+
+void chunks_part_release(struct chunks_part *part)
+{
+        if (!part->table.entries)
+                return;
+        points_table_release(&part->table);
+        (void)close(part->fd);
+        (void)close(part->points_fd);
+}
+
+struct stream *chunks_part_open(struct chunks_part *part, unsigned int threads, size_t ahead,
+                                struct error *err)
+{
+        auto_cleanup(cleanup_chunks) struct chunks *self =
+                chunks_new(part->fd, part->points_fd, err);
+
+        if (!self) {
+                points_table_release(&part->table);
+                return NULL;
+        }
+        self->table = TAKE(part->table, (struct points_table){ .count = 0 });
+        self->is_part = true;
+        self->skip = (size_t)(part->from - self->table.entries[0].out);
+        return start(self, threads, ahead, err) < 0 ? NULL : &TAKE_PTR(self)->base;
+}
+
+struct stream *codec_open_points(int fd, uint64_t size, int points_fd, unsigned int threads,
+                                 size_t ahead, struct error *err)
+{
+        auto_cleanup(cleanup_chunks) struct chunks *self = NULL;
+
+        if (!gzip_format.points) {
+                (void)close(fd);
+                (void)close(points_fd);
+                error_set(err, ENOTSUP, "%s: no points", gzip_format.name);
+                return NULL;
+        }
+        self = chunks_new(fd, points_fd, err);
+        if (!self)
+                return NULL;
         if (gzip_format.points->load(err) < 0 || read_table(self, size, err) < 0 ||
             start(self, threads, ahead, err) < 0)
                 return NULL;

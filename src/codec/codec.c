@@ -6,6 +6,7 @@
 
 #include "codec/decoder.h"
 #include "codec/points.h"
+#include "codec/scout.h"
 #include "util/cleanup.h"
 
 #define INPUT_BUFFER_SIZE (256 * 1024)
@@ -66,7 +67,7 @@ struct codec_stream {
         uint8_t *buffer; /* for input that the source does not lend */
         bool done;       /* the decoder may stop where it is */
 
-        struct points_noter *noter; /* or NULL */
+        struct points_noter *noter;  /* or NULL */
         uint64_t fetched, given_out; /* bytes from the source; to the reader by earlier calls */
 };
 
@@ -252,12 +253,40 @@ static struct stream *open_stream(struct stream *source, int fd, atomic_bool *co
         }
         self->head_size = (size_t)n;
         self->format = recognise(self->head, self->head_size);
-        if (self->format && (open_decoder(self, err) < 0 ||
-                             (fd >= 0 && open_noter(self, fd, complete, err) < 0))) {
+        if (self->format &&
+            (open_decoder(self, err) < 0 || (fd >= 0 && open_noter(self, fd, complete, err) < 0))) {
                 codec_close(&self->base);
                 return NULL;
         }
         return &self->base;
+}
+
+bool scout_may_go(const struct stream *stream)
+{
+        const struct codec_stream *self = (const struct codec_stream *)stream;
+
+        return self->noter && self->source->file &&
+               points_noter_goes_on(self->noter, self->given_out);
+}
+
+uint64_t scout_position(const struct stream *stream)
+{
+        return ((const struct codec_stream *)stream)->given_out;
+}
+
+int scout_passed(struct stream *stream, uint64_t from, struct chunks_part *ret, struct error *err)
+{
+        struct codec_stream *self = (struct codec_stream *)stream;
+        auto_close int fd = self->source->file(self->source, err);
+        auto_close int points_fd = fd < 0 ? -1 : points_noter_file(self->noter, err);
+
+        if (points_fd < 0 ||
+            points_noter_table(self->noter, from, self->given_out, &ret->table, err) < 0)
+                return -1;
+        ret->from = from;
+        ret->fd = TAKE_FD(fd);
+        ret->points_fd = TAKE_FD(points_fd);
+        return 0;
 }
 
 struct stream *codec_open(struct stream *source, struct error *err)

@@ -27,7 +27,7 @@ struct stream *codec_open(struct stream *source, struct error *err);
 
 /*
  * Run source in a thread of its own, at most ahead bytes (at least two buffers of
- * 512 KiB) in front of the reader. stream_next gives its buffers without a copy.
+ * 128 KiB) in front of the reader. stream_next gives its buffers without a copy.
  *
  * The source belongs to the new stream, and is closed on failure too. Closing
  * waits for the call on the source that is under way, and no further one is made.
@@ -60,6 +60,15 @@ struct stream *codec_open_noting(struct stream *source, int fd, atomic_bool *com
 struct stream *codec_open_points(int fd, uint64_t size, int points_fd, unsigned int threads,
                                  size_t ahead, struct error *err);
 
+/*
+ * As codec_prefetch, of a stream of codec_open_noting. When so much is ahead and the reader has
+ * not begun, the machine's idle time goes into reading on: points are noted, the data dropped.
+ * They are decompressed once more, on so many threads and at most chunks_ahead bytes before the
+ * reader, when he comes there. Only if the source of the source has a file; without threads, never.
+ */
+struct stream *codec_prefetch_scouting(struct stream *source, size_t ahead, unsigned int threads,
+                                       size_t chunks_ahead, struct error *err);
+
 enum codec_format {
         CODEC_GZIP, /* RFC 1952, without a name or time */
         CODEC_ZSTD, /* RFC 8878, one frame with a checksum */
@@ -73,7 +82,7 @@ struct codec_compressor;
 
 /* target stays the caller's and must outlive it. NULL with *err on failure. */
 struct codec_compressor *codec_compressor_open(enum codec_format format, unsigned int threads,
-                                             struct byte_sink *target, struct error *err);
+                                               struct byte_sink *target, struct error *err);
 struct byte_sink *codec_compressor_sink(struct codec_compressor *compressor);
 
 /* Give what is left to the target. Returns 0, or -1 with *err. */

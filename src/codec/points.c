@@ -2,6 +2,7 @@
 #include "codec/points.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,6 +56,31 @@ static bool record_is_good(const struct record *record, const struct point_entry
                record->window_size <= windows - record->window_at;
 }
 
+static struct point_entry entry_of(const struct record *record)
+{
+        return (struct point_entry){
+                .point = { .in = record->in,
+                           .crc = record->crc,
+                           .length = record->length,
+                           .stored = record->stored,
+                           .bits = record->bits,
+                           .rest = record->rest },
+                .out = record->out,
+                .window_at = record->window_at,
+                .window_size = record->window_size,
+        };
+}
+
+static void find_chunk_max(struct points_table *table)
+{
+        for (uint32_t i = 0; i < table->count; i++) {
+                uint64_t size = table->entries[i + 1].out - table->entries[i].out;
+
+                if (size > table->chunk_max)
+                        table->chunk_max = size;
+        }
+}
+
 int points_table_parse(const struct points_footer *footer, const void *data, uint64_t windows,
                        struct points_table *ret, struct error *err)
 {
@@ -68,32 +94,17 @@ int points_table_parse(const struct points_footer *footer, const void *data, uin
         if (!table.entries)
                 return error_no_memory(err);
         for (uint32_t i = 0; i < footer->count; i++) {
-                struct point_entry *entry = &table.entries[i];
-
                 memcpy(&record, (const char *)data + i * sizeof(record), sizeof(record));
                 if (!record_is_good(&record, before, footer, windows))
                         return error_set(err, EBADMSG, "points: damaged");
-                *entry = (struct point_entry){
-                        .point = { .in = record.in,
-                                   .crc = record.crc,
-                                   .length = record.length,
-                                   .stored = record.stored,
-                                   .bits = record.bits,
-                                   .rest = record.rest },
-                        .out = record.out,
-                        .window_at = record.window_at,
-                        .window_size = record.window_size,
-                };
-                if (before && entry->out - before->out > table.chunk_max)
-                        table.chunk_max = entry->out - before->out;
-                before = entry;
+                table.entries[i] = entry_of(&record);
+                before = &table.entries[i];
         }
         if (footer->out_size - before->out > POINTS_CHUNK_MAX)
                 return error_set(err, EBADMSG, "points: damaged");
-        if (footer->out_size - before->out > table.chunk_max)
-                table.chunk_max = footer->out_size - before->out;
         table.entries[footer->count] =
                 (struct point_entry){ .out = footer->out_size, .point.in = footer->in_size };
+        find_chunk_max(&table);
         *ret = TAKE(table, (struct points_table){ .count = 0 });
         return 0;
 }
@@ -148,6 +159,13 @@ void points_noter_free(struct points_noter *noter)
                 return;
         free(noter->records);
         free(noter);
+}
+
+int points_noter_file(const struct points_noter *noter, struct error *err)
+{
+        int fd = fcntl(noter->fd, F_DUPFD_CLOEXEC, 0);
+
+        return fd < 0 ? error_errno(err, "points") : fd;
 }
 
 static bool is_due(const struct points_noter *noter, uint64_t out)
@@ -208,6 +226,31 @@ void points_noter_look(struct points_noter *noter, const void *decoder, uint64_t
         };
         if (!put(noter, noter->packed, record.window_size) || !add(noter, &record))
                 noter->failed = true;
+}
+
+bool points_noter_goes_on(const struct points_noter *noter, uint64_t out)
+{
+        return !noter->failed && out - noter->records[noter->count - 1].out < POINTS_CHUNK_MAX;
+}
+
+int points_noter_table(const struct points_noter *noter, uint64_t from, uint64_t to,
+                       struct points_table *ret, struct error *err)
+{
+        uint32_t first = noter->count - 1;
+        struct points_table table = { .entries = NULL };
+
+        while (noter->records[first].out > from)
+                first--;
+        table.count = noter->count - first;
+        table.entries = calloc((size_t)table.count + 1, sizeof(*table.entries));
+        if (!table.entries)
+                return error_no_memory(err);
+        for (uint32_t i = 0; i < table.count; i++)
+                table.entries[i] = entry_of(&noter->records[first + i]);
+        table.entries[table.count] = (struct point_entry){ .out = to };
+        find_chunk_max(&table);
+        *ret = table;
+        return 0;
 }
 
 void points_noter_finish(struct points_noter *noter, uint64_t in_size, uint64_t out_size)

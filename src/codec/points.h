@@ -62,6 +62,9 @@ struct points_noter;
 struct points_noter *points_noter_new(int fd, atomic_bool *complete, struct error *err);
 void points_noter_free(struct points_noter *noter);
 
+/* A new descriptor of the file, or -1 with *err. */
+int points_noter_file(const struct points_noter *noter, struct error *err);
+
 /* How much input to give the decoder at most, of so much, where the output is at out. */
 size_t points_noter_input(const struct points_noter *noter, uint64_t out, size_t left);
 
@@ -72,6 +75,19 @@ size_t points_noter_input(const struct points_noter *noter, uint64_t out, size_t
  */
 void points_noter_look(struct points_noter *noter, const void *decoder, uint64_t given,
                        uint64_t out, const uint8_t *last, size_t size);
+
+/*
+ * Whether there is a point near enough behind out that the data up to there can be had again,
+ * and what follows is noted.
+ */
+bool points_noter_goes_on(const struct points_noter *noter, uint64_t out);
+
+/*
+ * The points so far from the last one before from on; the end is to, between points. Returns 0,
+ * or -1 with *err.
+ */
+int points_noter_table(const struct points_noter *noter, uint64_t from, uint64_t to,
+                       struct points_table *ret, struct error *err);
 
 /* The end of the data. */
 void points_noter_finish(struct points_noter *noter, uint64_t in_size, uint64_t out_size);

@@ -4,20 +4,30 @@
  * A ring of buffers: the thread fills the one at "filled", the reader holds the
  * one at "taken", and each owns its buffer alone while it does so. The counters
  * and the flags are under the lock.
+ *
+ * Scouting (scout.h): while the ring is full and its reader is not there yet, a second thread
+ * reads on in the idle time of the machine. It has a scheduling class of its own, from which no
+ * user's thread comes back, so it lives for one errand; the first one waits for it, and owns the
+ * source again. What it passed lies between two buffers of the ring.
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "codec/codec.h"
+#include "codec/scout.h"
+#include "util/cleanup.h"
 #include "util/thread.h"
 
-#define BUFFER_SIZE   (512 * 1024)
+/* Bytes. A few of them stay in the second-level cache. */
+#define BUFFER_SIZE   (128 * 1024)
 #define BUFFERS_LEAST 2
-#define BUFFERS_MOST  64
+#define BUFFERS_MOST  256
 
 struct prefetch {
         struct stream base;
@@ -30,11 +40,24 @@ struct prefetch {
         uint64_t taken;  /* buffers given back by the reader */
         bool ended;      /* no buffer will follow; failure says why */
         bool stop;       /* the reader is gone */
+        bool begun;      /* the reader was here */
         struct error failure;
 
+        /* Scouting, with so many threads for what was passed; 0: never. */
+        unsigned int threads;
+        size_t chunks_ahead;
+        bool grounded;         /* it cannot be done here */
+        atomic_bool call_back; /* whoever is out is wanted here */
+        bool has_passed;
+        struct chunks_part passed; /* comes before the buffer number passed_at */
+        uint64_t passed_at;
+        bool in_passed; /* the reader is */
+
         /* Of the reader alone. */
-        bool holding;  /* the buffer number "taken" */
-        size_t offset; /* what read has copied of it */
+        bool holding;           /* the buffer number "taken" */
+        struct stream *reading; /* what was passed, or NULL */
+        const char *piece;      /* what was not given out of either */
+        size_t piece_left;
 
         size_t count;
         size_t *sizes; /* of what the buffers hold */
@@ -46,19 +69,86 @@ static char *buffer_of(const struct prefetch *self, uint64_t number)
         return self->buffers + number % self->count * BUFFER_SIZE;
 }
 
+/* ---- the scout ---- */
+
+struct errand {
+        struct prefetch *prefetch;
+        ssize_t result; /* of the last read */
+        struct error err;
+};
+
+static void *run_errand(void *argument)
+{
+        struct errand *errand = argument;
+        struct prefetch *self = errand->prefetch;
+        auto_free char *buffer = malloc(BUFFER_SIZE);
+
+        errand->result = 1;
+        if (!buffer || sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){ 0 }) < 0)
+                return NULL;
+        /* No lock is taken here: who waited for it would wait for idle time. */
+        while (errand->result > 0 && !atomic_load(&self->call_back) && scout_may_go(self->source))
+                errand->result =
+                        self->source->read(self->source, buffer, BUFFER_SIZE, &errand->err);
+        return NULL;
+}
+
+/* Called with the lock. Near the reader it would be work done twice. */
+static bool may_scout(const struct prefetch *self)
+{
+        return self->threads > 0 && !self->grounded && !self->has_passed &&
+               (!self->begun || self->in_passed) && scout_may_go(self->source);
+}
+
+/* Called with the lock, which is released meanwhile. */
+static void scout(struct prefetch *self)
+{
+        struct errand errand = { .prefetch = self, .result = 1, .err = ERROR_INIT };
+        uint64_t from = scout_position(self->source);
+        struct chunks_part passed = { .from = from };
+        pthread_t thread;
+        bool moved;
+
+        atomic_store(&self->call_back, false);
+        pthread_mutex_unlock(&self->lock);
+        if (thread_start(&thread, run_errand, &errand) == 0)
+                pthread_join(thread, NULL);
+        moved = scout_position(self->source) > from;
+        if (moved && scout_passed(self->source, from, &passed, &errand.err) < 0)
+                errand.result = -1;
+        pthread_mutex_lock(&self->lock);
+
+        if (passed.table.entries) {
+                self->has_passed = true;
+                self->passed = passed;
+                self->passed_at = self->filled;
+        }
+        if (!moved)
+                self->grounded = true;
+        if (errand.result <= 0) {
+                self->ended = true;
+                self->failure = errand.err;
+        }
+        pthread_cond_signal(&self->changed);
+}
+
 /* ---- the thread ---- */
 
-/* Wait for a free buffer. False when the reader is gone. */
+/* Wait for a free buffer. False when none will be needed. */
 static bool wait_for_room(struct prefetch *self)
 {
-        bool stop;
+        bool room;
 
         pthread_mutex_lock(&self->lock);
-        while (!self->stop && self->filled - self->taken == self->count)
-                pthread_cond_wait(&self->changed, &self->lock);
-        stop = self->stop;
+        while (!self->stop && !self->ended && self->filled - self->taken == self->count) {
+                if (may_scout(self))
+                        scout(self);
+                else
+                        pthread_cond_wait(&self->changed, &self->lock);
+        }
+        room = !self->stop && !self->ended;
         pthread_mutex_unlock(&self->lock);
-        return !stop;
+        return room;
 }
 
 static bool is_stopped(struct prefetch *self)
@@ -110,74 +200,118 @@ static void *run(void *argument)
 
 /* ---- the reader ---- */
 
-/* Give back the buffer held, if any, and wait for the next. Its size, 0 at the end, or -1. */
-static ssize_t take(struct prefetch *self, struct error *err)
+static bool is_passed_next(const struct prefetch *self)
 {
-        ssize_t size = 0;
+        return self->has_passed && self->passed_at == self->taken;
+}
+
+/*
+ * Give back the buffer held, if any, and wait for what is next: a buffer to hold, or what was
+ * passed. Returns 1, 0 at the end, or -1 with *err.
+ */
+static int take(struct prefetch *self, struct error *err)
+{
+        struct chunks_part passed = { .from = 0 };
+        int result = 1;
 
         pthread_mutex_lock(&self->lock);
+        self->begun = true;
+        self->in_passed = false;
         if (self->holding) {
                 self->taken++;
                 self->holding = false;
-                pthread_cond_signal(&self->changed);
         }
-        while (self->filled == self->taken && !self->ended)
+        pthread_cond_signal(&self->changed);
+        while (self->filled == self->taken && !is_passed_next(self) && !self->ended) {
+                atomic_store(&self->call_back, true);
                 pthread_cond_wait(&self->changed, &self->lock);
-        if (self->filled > self->taken) {
+        }
+        if (is_passed_next(self)) {
+                passed = self->passed;
+                self->has_passed = false;
+                self->in_passed = true;
+                pthread_cond_signal(&self->changed);
+        } else if (self->filled > self->taken) {
                 self->holding = true;
-                self->offset = 0;
-                size = (ssize_t)self->sizes[self->taken % self->count];
         } else if (self->failure.code != 0) {
                 *err = self->failure;
-                size = -1;
+                result = -1;
+        } else {
+                result = 0;
         }
         pthread_mutex_unlock(&self->lock);
-        return size;
+
+        if (passed.table.entries) {
+                self->reading = chunks_part_open(&passed, self->threads, self->chunks_ahead, err);
+                result = self->reading ? 1 : -1;
+        }
+        return result;
 }
 
-static size_t left_in_buffer(const struct prefetch *self)
+/* Have a piece that is not given out. Returns 1, 0 at the end, or -1 with *err. */
+static int have_piece(struct prefetch *self, struct error *err)
 {
-        return self->holding ? self->sizes[self->taken % self->count] - self->offset : 0;
+        while (self->piece_left == 0) {
+                const void *data = NULL;
+                ssize_t n = 0;
+
+                if (self->reading)
+                        n = self->reading->next(self->reading, &data, err);
+                if (n < 0)
+                        return -1;
+                if (n == 0) {
+                        int result;
+
+                        if (self->reading)
+                                stream_close(TAKE_PTR(self->reading));
+                        result = take(self, err);
+                        if (result <= 0)
+                                return result;
+                }
+                if (self->holding) {
+                        data = buffer_of(self, self->taken);
+                        n = (ssize_t)self->sizes[self->taken % self->count];
+                }
+                self->piece = data;
+                self->piece_left = (size_t)n;
+        }
+        return 1;
 }
 
 static ssize_t prefetch_next(struct stream *stream, const void **ret_data, struct error *err)
 {
         struct prefetch *self = (struct prefetch *)stream;
-        size_t left = left_in_buffer(self);
+        int result = have_piece(self, err);
 
-        if (left == 0) {
-                ssize_t size = take(self, err);
-
-                if (size <= 0)
-                        return size;
-                left = (size_t)size;
-        }
-        *ret_data = buffer_of(self, self->taken) + self->offset;
-        self->offset += left;
-        return (ssize_t)left;
+        if (result <= 0)
+                return result;
+        *ret_data = self->piece;
+        return (ssize_t)TAKE(self->piece_left, 0);
 }
 
 static ssize_t prefetch_read(struct stream *stream, void *buffer, size_t size, struct error *err)
 {
         struct prefetch *self = (struct prefetch *)stream;
-        size_t n;
+        int result = have_piece(self, err);
 
-        if (left_in_buffer(self) == 0) {
-                ssize_t taken = take(self, err);
-
-                if (taken <= 0)
-                        return taken;
-        }
-        n = left_in_buffer(self) < size ? left_in_buffer(self) : size;
-        memcpy(buffer, buffer_of(self, self->taken) + self->offset, n);
-        self->offset += n;
-        return (ssize_t)n;
+        if (result <= 0)
+                return result;
+        if (size > self->piece_left)
+                size = self->piece_left;
+        memcpy(buffer, self->piece, size);
+        self->piece += size;
+        self->piece_left -= size;
+        return (ssize_t)size;
 }
 
 /* ---- life ---- */
 
 static void prefetch_free(struct prefetch *self)
 {
+        if (self->reading)
+                stream_close(self->reading);
+        if (self->has_passed)
+                chunks_part_release(&self->passed);
         stream_close(self->source);
         pthread_cond_destroy(&self->changed);
         pthread_mutex_destroy(&self->lock);
@@ -192,6 +326,7 @@ static void prefetch_close(struct stream *stream)
 
         pthread_mutex_lock(&self->lock);
         self->stop = true;
+        atomic_store(&self->call_back, true);
         pthread_cond_signal(&self->changed);
         pthread_mutex_unlock(&self->lock);
         pthread_join(self->thread, NULL);
@@ -207,7 +342,8 @@ static size_t buffers_for(size_t ahead)
         return count < BUFFERS_MOST ? count : BUFFERS_MOST;
 }
 
-struct stream *codec_prefetch(struct stream *source, size_t ahead, struct error *err)
+struct stream *codec_prefetch_scouting(struct stream *source, size_t ahead, unsigned int threads,
+                                       size_t chunks_ahead, struct error *err)
 {
         struct prefetch *self = calloc(1, sizeof(*self));
         int result;
@@ -221,6 +357,8 @@ struct stream *codec_prefetch(struct stream *source, size_t ahead, struct error 
                                       .next = prefetch_next,
                                       .close = prefetch_close };
         self->source = source;
+        self->threads = threads;
+        self->chunks_ahead = chunks_ahead;
         self->count = buffers_for(ahead);
         self->sizes = calloc(self->count, sizeof(*self->sizes));
         self->buffers = malloc(self->count * BUFFER_SIZE);
@@ -233,4 +371,9 @@ struct stream *codec_prefetch(struct stream *source, size_t ahead, struct error 
                 return NULL;
         }
         return &self->base;
+}
+
+struct stream *codec_prefetch(struct stream *source, size_t ahead, struct error *err)
+{
+        return codec_prefetch_scouting(source, ahead, 0, 0, err);
 }

@@ -8,8 +8,8 @@
 #include "util/path.h"
 
 /* How far a layer is decompressed ahead of the merge, and how many layers at most. */
-#define PREFETCH_BYTES  (16u << 20)
-#define PREFETCH_LAYERS 4
+#define PREFETCH_BYTES  (4u << 20)
+#define PREFETCH_LAYERS 8
 
 /* The same for a layer that several threads decompress: six or so chunks of 5 MiB. */
 #define CHUNKS_BYTES (32u << 20)

@@ -379,6 +379,16 @@ static ssize_t reader_read(struct stream *stream, void *buffer, size_t size, str
         return n;
 }
 
+static int reader_file(struct stream *stream, struct error *err)
+{
+        const struct blob_reader *reader = (const struct blob_reader *)stream;
+        int fd = fcntl(reader->fd, F_DUPFD_CLOEXEC, 0);
+
+        if (fd < 0)
+                return error_errno(err, "%s", reader->blob->descriptor->digest);
+        return fd;
+}
+
 static void reader_close(struct stream *stream)
 {
         struct blob_reader *reader = (struct blob_reader *)stream;
@@ -396,7 +406,8 @@ struct stream *blob_stream(struct blob *blob, struct error *err)
                 error_no_memory(err);
                 return NULL;
         }
-        reader->base = (struct stream){ .read = reader_read, .close = reader_close };
+        reader->base =
+                (struct stream){ .read = reader_read, .file = reader_file, .close = reader_close };
         reader->blob = blob;
         reader->fd = -1;
         return &reader->base;

@@ -18,6 +18,12 @@
 #include "util/cleanup.h"
 #include "util/temp_file.h"
 
+/*
+ * On two cores, reading ahead of the reader for the points takes from one what it gives to the
+ * other; with four it takes a third of the time, with eight a half (docs/performance.md).
+ */
+#define SCOUT_THREADS_LEAST 3
+
 struct notes {
         struct temp_file file;
         atomic_bool complete;
@@ -93,9 +99,16 @@ struct stream *source_content(struct source *source, size_t index,
         if (!blob)
                 return NULL;
         notes = begin_notes(source, index);
-        content = notes ? codec_open_noting(blob, notes->file.fd, &notes->complete, err)
-                        : codec_open(blob, err);
-        return content ? codec_prefetch(content, limits->ahead, err) : NULL;
+        if (!notes) {
+                content = codec_open(blob, err);
+                return content ? codec_prefetch(content, limits->ahead, err) : NULL;
+        }
+        content = codec_open_noting(blob, notes->file.fd, &notes->complete, err);
+        return content ? codec_prefetch_scouting(
+                                 content, limits->ahead,
+                                 limits->threads >= SCOUT_THREADS_LEAST ? limits->threads : 0,
+                                 limits->chunks_ahead, err)
+                       : NULL;
 }
 
 void content_publish_points(struct source *source)

@@ -23,6 +23,12 @@ struct stream {
          */
         ssize_t (*next)(struct stream *stream, const void **ret_data, struct error *err);
 
+        /*
+         * Optional: a new descriptor of the file in which all that was read so far lies from
+         * offset 0 on, or -1 with *err.
+         */
+        int (*file)(struct stream *stream, struct error *err);
+
         /* Release the stream and everything that it owns. */
         void (*close)(struct stream *stream);
 };

@@ -34,6 +34,30 @@ class TestWriting(harness.Case):
         self.assertEqual(self.imported("again.sqsh", ENROOT_MAX_PROCESSORS="4",
                                        ENROOT_MAX_CONNECTIONS="1"), first)
 
+    def test_layers_that_are_read_before_their_turn_give_the_same_bytes(self):
+        # With three processors and more; the lower layers are longer than what waits in memory.
+        words = [random.Random(7).randbytes(40).hex().encode() for _ in range(3000)]
+        tars = []
+        for layer in range(4):
+            chosen = random.Random(layer)
+            tars.append(images.Tar())
+            for number in range(5):
+                data = b"\n".join(chosen.choice(words) for _ in range(50000))
+                tars[-1].file("file%d-%d" % (layer % 2, number), data)
+        path = self.user.tmp + "/layered"
+        images.layout(path, tars)
+        images.push(path, harness.world.servers.plain.host, "tests/layered")
+        results = set()
+        for processors in ("1", "3", "8"):
+            subprocess.run(["rm", "-rf", self.cache_path()], check=True)
+            self.enroot("import", "-o", "x.sqsh", "docker://%s#tests/layered"
+                        % harness.world.servers.plain.host,
+                        env={"ENROOT_ALLOW_HTTP": "yes", "ENROOT_MAX_PROCESSORS": processors})
+            with open(self.user.work + "/x.sqsh", "rb") as file:
+                results.add(file.read())
+            os.unlink(self.user.work + "/x.sqsh")
+        self.assertEqual(len(results), 1)
+
     def test_the_same_bytes_come_at_another_time_of_another_user(self):
         first = self.imported("one.sqsh")
         self.user = harness.world.other
