@@ -10,6 +10,7 @@ import tarfile
 import zlib
 
 import images
+import slow_cores
 from bench import Missing, Row
 from sections import enroot_import, rounds, sizes
 
@@ -152,6 +153,7 @@ def cores(bench):
     bench.table("cores", "Work on some cores, %s image" % name, rows, None, rounds(bench, name))
     if len(measured) > 1:
         model(bench, works, measured, name)
+    bench.attempt("first import on slow cores", lambda: slow_cores.first_imports(bench, name))
 
 
 def model(bench, works, measured, name):

@@ -3,6 +3,7 @@ other tools, and images that are damaged."""
 import os
 import random
 import re
+import shutil
 import subprocess
 import tempfile
 
@@ -47,6 +48,7 @@ class TestWriting(harness.Case):
         path = self.user.tmp + "/layered"
         images.layout(path, tars)
         images.push(path, harness.world.servers.plain.host, "tests/layered")
+        shutil.rmtree(path)
         results = set()
         for processors in ("1", "3", "8"):
             subprocess.run(["rm", "-rf", self.cache_path()], check=True)
