@@ -161,11 +161,10 @@ static void test_bounded(void **state)
         assert_int_equal(atomic_load(&open_sources), 0);
 }
 
-/* Closing does not wait for the source to end. */
+/* Closing does not wait for the source to end, which would be for ever. */
 static void test_early_close(void **state)
 {
         static const unsigned int waits[] = { 0, 20 };
-        struct timespec start, end;
 
         (void)state;
         for (size_t i = 0; i < ARRAY_SIZE(waits); i++) {
@@ -174,12 +173,7 @@ static void test_early_close(void **state)
                         codec_prefetch(open_counter(UINT64_MAX, 0, waits[i]), 0, &err);
 
                 assert_non_null(stream);
-                clock_gettime(CLOCK_MONOTONIC, &start);
                 stream_close(stream);
-                clock_gettime(CLOCK_MONOTONIC, &end);
-                assert_true((end.tv_sec - start.tv_sec) * 1000 +
-                                    (end.tv_nsec - start.tv_nsec) / 1000000 <
-                            2000);
                 assert_int_equal(atomic_load(&open_sources), 0);
         }
 }

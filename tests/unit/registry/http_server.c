@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -92,6 +93,7 @@ static void send_reply(int fd, const struct server_reply *reply)
         char head[2048];
         size_t size = reply->cut < reply->size ? reply->cut : reply->size;
         size_t half = size / 2;
+        struct pollfd client = { .fd = fd, .events = POLLIN }; /* says no more: this is its end */
 
         (void)snprintf(
                 head, sizeof(head),
@@ -100,7 +102,7 @@ static void send_reply(int fd, const struct server_reply *reply)
         if (!send_all(fd, head, strlen(head)) || !send_all(fd, reply->body, half))
                 return;
         if (reply->stall_ms > 0)
-                (void)usleep(reply->stall_ms * 1000);
+                (void)poll(&client, 1, (int)reply->stall_ms);
         (void)send_all(fd, (const char *)reply->body + half, size - half);
 }
 

@@ -25,7 +25,7 @@ struct server_reply {
         const void *body;   /* must stay until the server is stopped */
         size_t size;
         size_t cut;            /* bytes of the body after which the connection breaks */
-        unsigned int stall_ms; /* pause in the middle of the body */
+        unsigned int stall_ms; /* pause in the middle of the body, until the client hangs up */
 };
 
 /* Called for one request at a time. */

@@ -726,7 +726,7 @@ static void handle_stall(void *context, const struct server_request *request,
 {
         (void)context;
         serve_content(reply, request);
-        reply->stall_ms = 1500;
+        reply->stall_ms = 60000;
 }
 
 static int64_t stop_at;
@@ -775,7 +775,7 @@ static void test_stop(void **state)
         session.sinks[0].end = ignoring_end;
         assert_int_equal(fetch(&session, 1, &err), -1);
         assert_int_equal(err.code, EINTR);
-        assert_true(clock_ms() - stop_at < 1000);
+        assert_true(clock_ms() - stop_at < 30000);
         session_release(&session);
 }
 
@@ -815,7 +815,7 @@ static void handle_hang(void *context, const struct server_request *request,
         (void)request;
         reply->body = content;
         reply->size = 1;
-        reply->stall_ms = 1800;
+        reply->stall_ms = 60000;
 }
 
 static void test_http_stall(void **state)

@@ -270,7 +270,7 @@ static void test_the_first_node_dies(void **state)
         make_step(&step);
         start_nodes(&step);
         say(&step, 0, STEP_RESOLVED, DIGEST);
-        (void)poll(NULL, 0, 1500); /* until the last one knows; it would do without */
+        (void)poll(NULL, 0, 4000); /* until the last one knows; it would do without */
         kill_node(&step, 0);
         expect(&step, 1, STEP_IMPORT, DIGEST);
         make_image(&step, 1, DIGEST);

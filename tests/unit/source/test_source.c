@@ -90,6 +90,7 @@ enum flaw {
         FLAW_LAYER_CONTENT,
         FLAW_LAYER_GONE,
         FLAW_LAYER_HANGS,
+        FLAW_LAYER_WAITS, /* for a second, and then goes on */
         FLAW_PLAIN_TYPE, /* documents without a type of their own */
 };
 
@@ -123,7 +124,9 @@ static void reply_layer(struct fake_registry *registry, size_t i, struct server_
         else if (registry->flaw == FLAW_LAYER_GONE)
                 reply->status = 404;
         else if (registry->flaw == FLAW_LAYER_HANGS)
-                reply->stall_ms = 2000;
+                reply->stall_ms = 60000;
+        else if (registry->flaw == FLAW_LAYER_WAITS)
+                reply->stall_ms = 1000;
 }
 
 static void handle(void *context, const struct server_request *request, struct server_reply *reply)
@@ -381,7 +384,7 @@ static void test_close_early(void **state)
         (void)clock_gettime(CLOCK_MONOTONIC, &before);
         source_close(source);
         (void)clock_gettime(CLOCK_MONOTONIC, &after);
-        assert_true(after.tv_sec - before.tv_sec <= 1);
+        assert_true(after.tv_sec - before.tv_sec < 30);
         import_release(&import);
 }
 
@@ -433,7 +436,7 @@ static void test_two_processes(void **state)
         if (pid == 0)
                 _exit(import_in_child(fds[0]));
 
-        import_init(&import, FLAW_LAYER_HANGS);
+        import_init(&import, FLAW_LAYER_WAITS);
         assert_int_equal(write(fds[1], &import, sizeof(import)), sizeof(import));
         assert_int_equal(write(fds[1], scratch, sizeof(scratch)), sizeof(scratch));
         source = open_source(&import);

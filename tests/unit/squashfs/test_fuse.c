@@ -30,7 +30,7 @@
 #include "util/io.h"
 #include "util/path.h"
 
-#define END_TIMEOUT_MS 10000
+#define END_TIMEOUT_MS 120000
 
 static char scratch[] = "/tmp/enroot-test-fuse-XXXXXX";
 static char image_path[64], target[64];
