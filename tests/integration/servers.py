@@ -9,6 +9,7 @@ import os
 import re
 import socket
 import ssl
+import struct
 import subprocess
 import threading
 import time
@@ -56,7 +57,7 @@ class Registry:
     """One docker-registry process. All of them show the same stored images."""
 
     def __init__(self, directory, name, host, address, ca=None, auth=None):
-        self.host, self.tls, self.name = host, ca is not None, name
+        self.host, self.tls, self.name, self.address = host, ca is not None, name, address
         self.log = "%s/%s.log" % (directory, name)
         configuration = {
             "version": 0.1,
@@ -79,8 +80,25 @@ class Registry:
 
     def requests(self, pattern):
         """Lines of the access log that match, for counting."""
+        self.wait_for_quiet()
         with open(self.log, errors="replace") as log:
             return [line for line in log if re.search(pattern, line)]
+
+    def wait_for_quiet(self, seconds=20):
+        """Until it has no connection, or the time is over.
+
+        It writes the line about a request when the client has had the answer already, and closes
+        the connection after that.
+        """
+        host, _, port = self.address.rpartition(":")
+        own = "%08X:%04X" % (*struct.unpack("=I", socket.inet_aton(host)), int(port))
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            with open("/proc/net/tcp") as table:
+                states = [line.split()[3] for line in table if line.split()[1] == own]
+            if not {"01", "08"} & set(states):  # ESTABLISHED, CLOSE_WAIT
+                return
+            time.sleep(0.01)
 
     def blobs_sent(self):
         return len(self.requests(r'"GET /v2/\S+/blobs/\S+ HTTP/[0-9.]+" 20'))
@@ -196,7 +214,7 @@ class Proxy(ThreadedServer):
         status, headers, body   answer this at once
         change                  function that gets the body and returns another
         cut                     hang up after so many bytes of the body
-        rate                    send so many bytes a second
+        rate                    send so many bytes a second; a function is asked for each part
         ranges                  False: ignore a Range header
         add                     headers on top of those of the upstream
 
@@ -212,9 +230,14 @@ class Proxy(ThreadedServer):
         outer = self
 
         class ProxyHandler(Handler):
+            counted = 0
+
             def do_GET(self):
-                with outer.counted():
+                outer.count(self, 1)
+                try:
                     outer.forward(self)
+                finally:
+                    outer.count(self, 0)
 
             do_HEAD = do_GET
 
@@ -231,16 +254,12 @@ class Proxy(ThreadedServer):
         with self.lock:
             return [request for request in self.requests if re.search(pattern, request["path"])]
 
-    @contextlib.contextmanager
-    def counted(self):
+    def count(self, handler, answers):
+        """Note whether a handler answers."""
         with self.lock:
-            self.active += 1
+            self.active += answers - handler.counted
+            handler.counted = answers
             self.peak = max(self.peak, self.active)
-        try:
-            yield
-        finally:
-            with self.lock:
-                self.active -= 1
 
     def note(self, handler):
         with self.lock:
@@ -279,15 +298,18 @@ class Proxy(ThreadedServer):
         if handler.command != "HEAD":
             self.send(handler, body, action)
 
-    @staticmethod
-    def send(handler, body, action):
+    def send(self, handler, body, action):
         cut = action.get("cut")
         if cut is not None:
             body = body[:cut]
-        rate = action.get("rate")
-        step = max(1, rate // 20) if rate else len(body) or 1
-        for offset in range(0, len(body), step):
+        offset = 0
+        while offset < len(body):
+            rate = action["rate"]() if callable(action.get("rate")) else action.get("rate")
+            step = max(1, rate // 20) if rate else len(body)
+            if offset + step >= len(body):
+                self.count(handler, 0)  # with the last byte, the client may ask for something else
             handler.wfile.write(body[offset:offset + step])
+            offset += step
             if rate:
                 time.sleep(step / rate)
         if cut is not None:
@@ -373,7 +395,7 @@ def unpadded(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def wait_for_port(address, seconds=20):
+def wait_for_port(address, seconds=120):
     host, _, port = address.rpartition(":")
     deadline = time.monotonic() + seconds
     while True:
