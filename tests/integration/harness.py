@@ -21,7 +21,8 @@ import unittest
 import images
 import servers
 
-TIMEOUT = 120  # seconds for one command; far above what any takes
+TIMEOUT = 300  # seconds for one command or change; far above what any takes on a busy machine
+PATIENCE = 120  # seconds for what comes about by itself
 HOSTS = """127.0.0.1 localhost registry.test auth.test
 127.0.0.2 blobs.test
 127.0.0.10 registry-1.docker.io
@@ -223,22 +224,31 @@ class Case(unittest.TestCase):
                 self.assertEqual(files_below(path), [], "left behind in " + path)
 
     @staticmethod
-    def wait_for_no_process(user, seconds=20):
-        deadline = time.monotonic() + seconds
+    def wait_for_no_process(user):
+        deadline = time.monotonic() + PATIENCE
         while user.processes() and time.monotonic() < deadline:
             time.sleep(0.02)
         return user.processes()
 
-    def wait_for_program(self, name, seconds=20):
-        """Until a process of the user has become a program: the shell before it is gone."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            for pid in self.user.processes():
-                with contextlib.suppress(OSError), open("/proc/%d/comm" % pid) as file:
-                    if file.read() == name + "\n":
-                        return
+    def programs(self, name):
+        """The test's user's processes that have become a program: no shell before it any more."""
+        found = []
+        for pid in self.user.processes():
+            with contextlib.suppress(OSError), open("/proc/%d/comm" % pid) as file:
+                if file.read() == name + "\n":
+                    found.append(pid)
+        return found
+
+    def wait_for_program(self, name, count=1):
+        """Until so many processes of the test's user have become a program."""
+        self.wait_until("%d of %s" % (count, name), lambda: len(self.programs(name)) >= count)
+
+    def wait_until(self, what, check):
+        """Until something holds, which is looked at again and again."""
+        deadline = time.monotonic() + PATIENCE
+        while not check():
+            self.assertLess(time.monotonic(), deadline, "no " + what)
             time.sleep(0.02)
-        self.fail("no %s runs" % name)
 
     # ---- running ----
 

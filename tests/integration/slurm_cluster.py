@@ -4,10 +4,10 @@ import importlib.util
 import os
 import shutil
 import subprocess
-import time
 import unittest
 
 import harness
+import servers
 
 NODES = 3
 CLUSTER = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../slurm/cluster")
@@ -74,6 +74,33 @@ def registry():
     return running.registry("bridge", address, address, tls=False)
 
 
+class SlowRegistry(servers.Proxy):
+    """Stands before registry(). rate is that of its blobs, in bytes a second, from now on.
+
+    None is as fast as it goes; without being told so, an import does not end within a test.
+    """
+
+    def __init__(self, rate=2000):
+        self.rate = rate
+        super().__init__(registry().host, lambda request: {"rate": lambda: self.rate}
+                         if "/blobs/" in request["path"] else None)
+
+    @property
+    def image(self):
+        """The option for an image of it."""
+        return "--container-image=%s#%s" % (self.host, harness.world.library.pushed("alpine"))
+
+
+def logs(result, directory):
+    """What a failure is told with."""
+    text = str(result)
+    for name in sorted(os.listdir(directory)):
+        if name.startswith("slurmd-") and name.endswith(".log"):
+            with open(os.path.join(directory, name)) as log:
+                text += "\n--- %s\n%s" % (name, "".join(log.readlines()[-30:]))
+    return text
+
+
 class SlurmCase(harness.Case):
     def tearDown(self):
         self.wait_for_idle()  # the epilog runs as the user, too
@@ -100,20 +127,11 @@ class SlurmCase(harness.Case):
 
     @staticmethod
     def logs(result):
-        """What a failure is told with."""
-        text = str(result)
-        for name in sorted(os.listdir(cluster.directory)):
-            if name.startswith("slurmd-") and name.endswith(".log"):
-                with open(cluster.path(name)) as log:
-                    text += "\n--- %s\n%s" % (name, "".join(log.readlines()[-30:]))
-        return text
+        return logs(result, cluster.directory)
 
     def wait_for_idle(self):
         """Until no job is left; a node that was drained never becomes idle."""
-        deadline = time.monotonic() + 30
-        while set(cluster.states()) != {"idle"}:
-            self.assertLess(time.monotonic(), deadline, cluster.states())
-            time.sleep(0.05)
+        self.wait_until("idle nodes", lambda: set(cluster.states()) == {"idle"})
 
     @staticmethod
     def image(name="alpine"):

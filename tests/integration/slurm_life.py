@@ -4,10 +4,8 @@ import os
 import re
 import signal
 import subprocess
-import time
 
 import harness
-import servers
 import slurm_cluster
 from slurm_cluster import SlurmCase
 
@@ -99,22 +97,33 @@ def kill(pids, number=signal.SIGKILL):
 
 def end_slurmd(name, number=signal.SIGTERM):
     slurmd(name).send_signal(number)
-    slurmd(name).wait(timeout=60)
+    slurmd(name).wait(timeout=harness.TIMEOUT)
 
 
 def kill_node(name):
-    """As if its power had gone: nothing on it runs any more."""
-    kill(processes_of(name))
-    slurmd(name).wait(timeout=60)
+    """As if its power had gone: nothing on it runs any more.
+
+    First everything stops, so that nothing can start something else before it is killed.
+    """
+    stopped = set()
+    while more := processes_of(name) - stopped:
+        kill(more, signal.SIGSTOP)
+        stopped |= more
+    kill(stopped)
+    slurmd(name).wait(timeout=harness.TIMEOUT)
 
 
 class LifeCase(SlurmCase):
     """Afterwards there is nothing of a job on any node, and each node is ready for the next."""
 
     def tearDown(self):
-        for job in self.slurm("squeue", "-h", "-o", "%A").out.split():  # of a test that failed
+        for job in self.jobs():  # of a test that failed
             self.slurm("scancel", job)
         super().tearDown()
+        with contextlib.suppress(AssertionError):  # told below, with what it is
+            self.wait_until("clean nodes", lambda: all(
+                mounts_of(name) == mounts_at_rest[name] and not self.containers(name) and
+                not self.runtime_files(name) for name in slurm_cluster.cluster.addresses))
         for name in slurm_cluster.cluster.addresses:
             self.assertEqual(mounts_of(name), mounts_at_rest[name], name)
             self.assertEqual(self.containers(name), [], self.logs(name))
@@ -149,27 +158,25 @@ class LifeCase(SlurmCase):
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               text=True).stdout
 
-    def wait_for(self, what, check, seconds=60):
-        deadline = time.monotonic() + seconds
-        while not check():
-            self.assertLess(time.monotonic(), deadline, "no " + what)
-            time.sleep(0.05)
-
     def image_option(self):
         return "--container-image=" + self.image()
 
     def start_sleep(self, *argv, tasks=1):
         """A step that sleeps in containers; returns when all its tasks do."""
         process = self.start_step(*argv, self.image_option(), "sleep", "1000")
-        self.wait_for("tasks", lambda: len(self.sleeping()) >= tasks)
+        self.wait_until("tasks", lambda: len(self.sleeping()) >= tasks)
         return process
 
     def sleeping(self):
-        return [pid for pid in self.user.processes() if read(pid, "comm") == "sleep\n"]
+        return self.programs("sleep")
+
+    def wake(self):
+        """End the sleep of tasks that go on after it, which take as long as they are needed."""
+        kill(self.sleeping(), signal.SIGTERM)
 
     def ends(self, process, says=None, code=None):
         """Wait for a step's srun; returns what it said."""
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=harness.TIMEOUT)
         out, err = harness.text(out), harness.text(err)
         if says:
             self.assertRegex(err, says)
@@ -177,17 +184,14 @@ class LifeCase(SlurmCase):
             self.assertEqual(process.returncode, code, err)
         return out, err
 
-    @contextlib.contextmanager
-    def slow_import(self, rate=20_000):
-        """The option for an image that does not come for a long time, and its registry."""
-        registry = servers.Proxy(slurm_cluster.registry().host, lambda request: {
-            "rate": rate} if "/blobs/" in request["path"] else None)
-        with registry:
-            yield registry, "--container-image=%s#%s" % (
-                registry.host, harness.world.library.pushed("alpine"))
-
     def wait_for_import(self, registry):
-        self.wait_for("import", lambda: registry.matching("/blobs/"))
+        self.wait_until("import", lambda: registry.matching("/blobs/"))
+
+    def jobs(self):
+        """The numbers of all jobs that there are."""
+        result = self.slurm("squeue", "-h", "-o", "%A")
+        self.assertEqual(result.code, 0, result)
+        return result.out.split()
 
     def batch(self, text, *options, **more):
         """Submit a script; returns the job's number."""

@@ -377,7 +377,7 @@ class TestExtraction(BundleCase):
         process = self.start(self.bundle(), "sleep", "1000")
         self.wait_for_program("sleep")
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=harness.TIMEOUT)
         self.assertEqual(process.returncode, -signal.SIGTERM)
         self.assertEqual(os.listdir(self.user.tmp), [])
 
@@ -393,12 +393,12 @@ class TestExtraction(BundleCase):
         self.enroot("bundle", "-o", "image.run", "many.sqsh")
         os.unlink(self.in_work("many.sqsh"))
         process = self.start("./image.run", "--extract")
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + harness.TIMEOUT
         while not [name for name in os.listdir(self.user.work) if name.startswith(".image.")] and \
                 process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.001)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=harness.TIMEOUT)
         self.wait_for_no_process(self.user)
         self.assertIn(process.returncode, (-signal.SIGTERM, 0))
         left = set(os.listdir(self.user.work)) - {"image.run"}

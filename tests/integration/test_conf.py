@@ -54,7 +54,7 @@ class TestFunctions(ConfCase):
         for target in self.targets():
             process = self.start("enroot", "start", "-c", "conf.sh", target, "sh", "-c",
                                  "cat /mnt/file; echo $ADDED")
-            out, err = map(harness.text, process.communicate(timeout=60))
+            out, err = map(harness.text, process.communicate(timeout=harness.TIMEOUT))
             self.assertEqual(out, "made\n%d\n" % process.pid, err)
             self.assertEqual(err, "[INFO] from hooks\n")
 
@@ -219,7 +219,7 @@ class TestFailures(ConfCase):
         while not os.path.exists(self.user.work + "/ready") and time.monotonic() < deadline:
             time.sleep(0.02)
         os.killpg(process.pid, signal.SIGINT)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=harness.TIMEOUT)
         self.assertEqual((process.returncode, out), (-signal.SIGINT, b""))
         self.assertEqual(self.wait_for_no_process(self.user), [])
 

@@ -1,6 +1,7 @@
 """Import from container engines of this machine: dockerd:// and podman:// over their
 sockets (Podman serves the Docker API, too) and through their command lines.
 """
+import contextlib
 import os
 import shutil
 import socket
@@ -50,13 +51,20 @@ class EngineCase(SourceCase):
              "--propagation", "private", "sh", "-euc", script, "sh", self.place],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self.addCleanup(self.stop, process)
-        deadline = time.monotonic() + 60
-        while not os.path.exists(self.socket):
+        deadline = time.monotonic() + harness.TIMEOUT
+        while not self.answers():
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
                 self.fail("no engine: " + harness.text(process.stderr.read())[-2000:])
             time.sleep(0.05)
         os.chmod(self.socket, 0o666)
+
+    def answers(self):
+        """Whether somebody listens; the name of the socket is there before."""
+        with socket.socket(socket.AF_UNIX) as client, contextlib.suppress(OSError):
+            client.connect(self.socket)
+            return True
+        return False
 
     @staticmethod
     def stop(process):

@@ -7,7 +7,6 @@ import subprocess
 import time
 
 import harness
-import images
 import test_identity
 import trees
 
@@ -219,9 +218,12 @@ class TestFailures(ExportCase):
                                      env={"ENROOT_SQUASH_OPTIONS": "-comp zstd"})
                 time.sleep(delay)
                 process.send_signal(number)
-                process.communicate(timeout=60)
-                if process.returncode == 0:
+                process.communicate(timeout=harness.TIMEOUT)
+                if os.path.exists(self.user.work + "/debian.sqsh"):  # with its name, it is whole
+                    self.assert_image_valid(self.user.work + "/debian.sqsh")
                     os.unlink(self.user.work + "/debian.sqsh")
+                else:
+                    self.assertNotEqual(process.returncode, 0)
                 self.assert_nothing_left()
                 if number != signal.SIGKILL:
                     mode = os.stat(self.data_path("debian/closed")).st_mode

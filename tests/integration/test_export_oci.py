@@ -272,7 +272,10 @@ class TestFailures(OciCase):
                     process = self.start("enroot", "export", "-o", output, "debian")
                     time.sleep(delay)
                     process.send_signal(number)
-                    process.communicate(timeout=60)
-                    if process.returncode == 0:
+                    process.communicate(timeout=harness.TIMEOUT)
+                    if os.path.exists(self.work("x")):  # with its name, it is whole
+                        self.inspected(output.replace(":x", ":" + self.work("x")))
                         subprocess.run(["rm", "-r", self.work("x")], check=True)
+                    else:
+                        self.assertNotEqual(process.returncode, 0)
                     self.assertEqual(os.listdir(self.user.work), [])

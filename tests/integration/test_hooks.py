@@ -57,7 +57,7 @@ class TestPrograms(HookCase):
             for option, expected in (("--rw", None), ("--root", "yes")):
                 process = self.start("enroot", "start", option, target, "true",
                                      env={"SEEN": seen, "FROM_HOST": "a b", "BASH_ENV": "/none"})
-                process.communicate(timeout=60)
+                process.communicate(timeout=harness.TIMEOUT)
                 self.assertEqual(process.returncode, 0)
                 with open(seen) as file:
                     lines = file.read().splitlines()
@@ -239,7 +239,7 @@ class TestFailures(HookCase):
                 os.killpg(process.pid, number)
             else:
                 process.send_signal(number)
-            out, _ = process.communicate(timeout=60)
+            out, _ = process.communicate(timeout=harness.TIMEOUT)
             self.assertEqual((process.returncode, out), (-number, b""))
             self.assertEqual(self.wait_for_no_process(self.user), [])
             self.enroot("remove", "-f", target) if "/" not in target else None

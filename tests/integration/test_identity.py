@@ -115,7 +115,7 @@ class TestScenarios(IdentityCase):
                                  "echo ready; read line", stdin=subprocess.PIPE)
             self.assertEqual(process.stdout.readline(), b"ready\n")
             self.assertIn(process.pid, self.user.processes())
-            process.communicate(b"\n", timeout=20)
+            process.communicate(b"\n", timeout=harness.TIMEOUT)
             self.assertEqual(process.returncode, 0)
 
     def test_11_what_root_makes_inside_is_the_users_outside(self):
@@ -200,7 +200,7 @@ class TestSubordinateIds(IdentityCase):
             with contextlib.suppress(OSError):
                 found.append(os.stat("/proc/" + name).st_uid)
         self.assertIn(FIRST, found)
-        process.communicate(b"\n", timeout=20)
+        process.communicate(b"\n", timeout=harness.TIMEOUT)
         self.assertEqual(process.returncode, 0)
 
     def test_the_same_owners_with_and_without_root(self):
@@ -284,7 +284,7 @@ class TestSubordinateIds(IdentityCase):
         out = self.enroot("exec", "alpine", "sh", "-ec",
                           "echo x >/new; chown 12:13 /new; stat -c %u:%g /new; id -u").out
         self.assertEqual(out, "12:13\n0\n")
-        process.communicate(b"\n", timeout=20)
+        process.communicate(b"\n", timeout=harness.TIMEOUT)
         self.assertEqual(self.owner("alpine/new"), (FIRST + 11, FIRST + 12))
 
     def test_export_has_the_owners_again(self):
@@ -516,21 +516,22 @@ class TestPackages(IdentityCase):
             install -d -m 700 -o guest -g guest /home/guest/.ssh
             install -m 600 -o guest -g guest /root/.ssh/id.pub /home/guest/.ssh/authorized_keys
             /usr/sbin/sshd -p 2222 -o UsePAM=no -o PidFile=none
-            for i in {1..100}; do
+            for i in {1..1000}; do
                 (: </dev/tcp/127.0.0.1/2222) 2>/dev/null && break; sleep 0.1
             done
             exec 3<>/dev/tcp/127.0.0.1/2222; read -r banner <&3; echo "${banner%%-Open*}"
             printf 'SSH-2.0-test\r\n' >&3; head -c 16 <&3 >/dev/null
             users() {
-                for status in /proc/[0-9]*/status; do
-                    read -r _ name <$status
-                    if [ "$name" = sshd ]; then awk '/^Uid:/ { print "sshd", $2 }' $status; fi
+                for status in /proc/[0-9]*/status; do  # of processes that may end meanwhile
+                    awk '/^Name:/ { name = $2 } /^Uid:/ && name == "sshd" { print name, $2 }' \
+                        $status 2>/dev/null || :
                 done | sort | uniq
             }
-            for i in {1..100}; do
-                [[ $(users) != *"sshd $(id -u sshd)"* ]] || break; sleep 0.1
+            for i in {1..1000}; do
+                found=$(users)
+                [[ $found != *"sshd $(id -u sshd)"* ]] || break; sleep 0.1
             done
-            users
+            echo "$found"
             id -u sshd
             exec 3>&-
             ssh -q -p 2222 -i /root/.ssh/id -o StrictHostKeyChecking=no guest@127.0.0.1 'id -un'

@@ -382,7 +382,7 @@ class TestOutput(ImportCase):
                 while block := os.read(leader, 4096):
                     shown += block
             os.close(leader)
-            self.assertEqual(process.wait(timeout=20), 0, shown)
+            self.assertEqual(process.wait(timeout=harness.TIMEOUT), 0, shown)
         self.assertRegex(shown.decode(), r"\d+(\.\d+)? ?[kKM]i?B")
         self.assertIn(b"\r", shown.replace(b"\r\n", b"\n"))
         # The display may have been drawn once more after the last message.

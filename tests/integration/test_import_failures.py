@@ -45,19 +45,17 @@ class FailureCase(harness.Case):
         self.assert_image_valid(self.user.work + "/x.sqsh")
         return proxy
 
-    def half_of_a_slow_import(self, rate=300000):
-        """Start an import that lasts for seconds, and return it in the middle of a blob."""
+    def half_of_a_slow_import(self):
+        """Start an import that does not end by itself, and return it in the middle of a blob."""
         path = "%s/%s" % (harness.world.library.path, self._testMethodName)
         images.layout(path, [images.Tar().file("random", os.urandom(2000000))])
         images.push(path, self.upstream, "tests/slow")
-        proxy = servers.Proxy(self.upstream, blobs({"rate": rate}))
+        proxy = servers.Proxy(self.upstream, blobs({"rate": 2000}))
         self.addCleanup(proxy.stop)
         process = self.start("enroot", "import", "-o", "x.sqsh",
                              "docker://%s#tests/slow" % proxy.host, env=ALLOW)
-        deadline = time.monotonic() + 30
-        while not proxy.matching("/blobs/") and time.monotonic() < deadline:
-            time.sleep(0.01)
-        time.sleep(0.5)
+        self.wait_until("import", lambda: proxy.matching("/blobs/"))
+        time.sleep(0.5)  # into the blob, but it would do before
         self.assertIsNone(process.poll())
         return process
 
@@ -209,10 +207,8 @@ class TestBadNetwork(FailureCase):
         self.assert_nothing_left()
 
     def test_a_stalled_transfer_times_out(self):
-        began = time.monotonic()
         self.refused_through(blobs({"rate": 2000}), "time", ENROOT_TRANSFER_TIMEOUT="2",
                              ENROOT_TRANSFER_RETRIES="0")
-        self.assertLess(time.monotonic() - began, 15)
 
     def test_a_closed_port_is_named(self):
         self.refused("import", "docker://127.0.0.1:9#tests/x", env=ALLOW, says="127.0.0.1")
@@ -226,17 +222,15 @@ class TestBadNetwork(FailureCase):
 class TestInterruption(FailureCase):
     def test_ctrl_c_leaves_nothing(self):
         process = self.half_of_a_slow_import()
-        began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
-        self.assertLess(time.monotonic() - began, 3)
+        process.communicate(timeout=harness.TIMEOUT)
         self.assertNotEqual(process.returncode, 0)
         self.assert_nothing_left()
 
     def test_sigterm_leaves_nothing(self):
         process = self.half_of_a_slow_import()
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=harness.TIMEOUT)
         self.assertNotEqual(process.returncode, 0)
         self.assert_nothing_left()
 
@@ -257,7 +251,7 @@ class TestInterruption(FailureCase):
         time.sleep(0.5)
         first.kill()
         first.communicate()
-        _, err = second.communicate(timeout=30)
+        _, err = second.communicate(timeout=harness.TIMEOUT)
         self.assertEqual(second.returncode, 0, err)
         self.assert_image_valid(self.user.work + "/y.sqsh")
 

@@ -1,8 +1,8 @@
 """Containers that refer to their image instead of holding a copy: create --lazy."""
+import contextlib
 import os
 import signal
 import subprocess
-import time
 
 import harness
 import images
@@ -73,10 +73,10 @@ class TestLazy(LazyCase):
     def test_exec_enters_it_by_name(self):
         self.lazy()
         running = self.start("enroot", "start", "--root", "--rw", "lazy", "sh", "-c",
-                             "echo up; echo here >/tmp/file; read end", stdin=subprocess.PIPE)
+                             "echo here >/tmp/file; echo up; read end", stdin=subprocess.PIPE)
         self.assertEqual(running.stdout.readline(), b"up\n")
         result = self.enroot("exec", "lazy", "cat", "/tmp/file")
-        running.communicate(b"\n", timeout=30)
+        running.communicate(b"\n", timeout=harness.TIMEOUT)
         self.assertEqual(result.out, "here\n")
 
     def test_one_start_at_a_time_has_it(self):
@@ -85,7 +85,7 @@ class TestLazy(LazyCase):
                              stdin=subprocess.PIPE)
         self.assertEqual(running.stdout.readline(), b"up\n")
         self.refused("start", "lazy", "true", says="another container uses it")
-        running.communicate(b"\n", timeout=30)
+        running.communicate(b"\n", timeout=harness.TIMEOUT)
         self.enroot("start", "lazy", "true")
 
     def test_export_merges_changes_and_image(self):
@@ -190,8 +190,9 @@ class TestCrashes(LazyCase):
                              "echo x >/file; echo up; sleep 60")
         self.assertEqual(running.stdout.readline(), b"up\n")
         running.send_signal(signal.SIGKILL)
-        running.communicate(timeout=30)
+        running.communicate(timeout=harness.TIMEOUT)
         for pid in self.user.processes():
-            os.kill(pid, signal.SIGKILL)
-        time.sleep(0.1)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.wait_for_no_process(self.user)
         self.assertEqual(self.enroot("start", "lazy", "cat", "/file").out, "x\n")

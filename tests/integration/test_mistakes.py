@@ -87,6 +87,6 @@ class TestMistakes(harness.Case):
         before = harness.files_below(self.user.work)
         for what, line, says in MISTAKES:
             with self.subTest(what):
-                result = self.refused(*filled(line).split(), says=filled(says), timeout=20)
+                result = self.refused(*filled(line).split(), says=filled(says))
                 self.assertEqual(result.out, "")
                 self.assertEqual(harness.files_below(self.user.work), before)

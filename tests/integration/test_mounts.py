@@ -137,7 +137,7 @@ class TestSurroundings(Settings):
             with open("/etc/localtime", "rb") as file:
                 content = file.read()
             process = self.start("enroot", "start", target, "cat", "/etc/localtime")
-            self.assertEqual(process.communicate(timeout=20)[0], content)
+            self.assertEqual(process.communicate(timeout=harness.TIMEOUT)[0], content)
 
     def test_control_groups_are_read_only(self):
         for target in self.targets():
@@ -281,9 +281,9 @@ class TestDataImages(Settings):
                     os.kill(pid, signal.SIGTERM)
                 if end == "kill":
                     process.kill()
-                    process.communicate(timeout=30)
+                    process.communicate(timeout=harness.TIMEOUT)
                 else:
-                    out, _ = process.communicate(b"\n", timeout=30)
+                    out, _ = process.communicate(b"\n", timeout=harness.TIMEOUT)
                     self.assertEqual(out, b"from the image\n")
                 self.assertEqual(self.wait_for_no_process(self.user), [])
 

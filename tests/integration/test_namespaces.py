@@ -65,8 +65,9 @@ class TestKinds(NamespaceCase):
             self.assertRegex(links[0], r"lo: <LOOPBACK,UP")
             self.assertEqual(self.output("--net", target, "ls", "/sys/class/net"), "lo\n")
             self.assertEqual(self.output("--net", target, "sh", "-ec",
-                                         "echo hello | nc -l -p 4000 127.0.0.1 & sleep 0.2; "
-                                         "nc 127.0.0.1 4000 </dev/null; wait"), "hello\n")
+                                         "echo hello | nc -l -p 4000 127.0.0.1 & until "
+                                         "nc 127.0.0.1 4000 </dev/null; do sleep 0.1; done; "
+                                         "wait"), "hello\n")
             mounts = self.output("--net", target, "grep", " /sys ", "/proc/self/mounts")
             self.assertEqual(len(mounts.splitlines()), 1, mounts)
             self.assertRegex(mounts, r"sysfs /sys sysfs ro,nosuid,nodev,noexec")
@@ -144,14 +145,15 @@ class TestProcessIds(NamespaceCase):
                 process = self.running("--pid", target, "sh", "-c", "echo ready; exec sleep 1000")
                 self.wait_for_program("sleep")
                 process.send_signal(number)
-                process.communicate(timeout=20)
+                process.communicate(timeout=harness.TIMEOUT)
                 self.assertEqual(process.returncode, -number)
-                self.assertEqual(self.wait_for_no_process(self.user, 2), [], number)
+                self.assertEqual(self.wait_for_no_process(self.user), [], number)
 
     def test_a_shell_says_128_more(self):
         result = self.run_command(
             "sh", "-c", "enroot start --pid %s sh -c 'kill -KILL $$; exit 3'; echo $?; "
-            "enroot start --pid %s sleep 1000 & sleep 0.5; kill $!; wait $!; echo $?"
+            "mkfifo up; enroot start --pid %s sh -c 'echo; exec sleep 1000' >up & read line <up; "
+            "kill $!; wait $!; echo $?"
             % (self.container(), self.container(name="other")))
         # A first process cannot kill itself: the shell goes on and exits with 3.
         self.assertEqual(result.out.split(), ["3", "143"], result)
@@ -164,7 +166,7 @@ class TestProcessIds(NamespaceCase):
             process.send_signal(signal.SIGUSR1)
             self.assertEqual(process.stdout.readline(), b"usr1\n")
             process.send_signal(signal.SIGTERM)
-            out, _ = process.communicate(timeout=20)
+            out, _ = process.communicate(timeout=harness.TIMEOUT)
             self.assertEqual((out, process.returncode), (b"term\n", 5))
 
     def test_a_signal_that_is_ignored_stays_so(self):
@@ -172,7 +174,7 @@ class TestProcessIds(NamespaceCase):
                                "trap '' TERM; echo ready; read line; exit 4")
         process.send_signal(signal.SIGTERM)
         time.sleep(0.1)
-        process.communicate(b"\n", timeout=20)
+        process.communicate(b"\n", timeout=harness.TIMEOUT)
         self.assertEqual(process.returncode, 4)
 
     def test_nothing_is_left_after_the_process_outside_is_killed(self):
@@ -181,14 +183,14 @@ class TestProcessIds(NamespaceCase):
                                    "sleep 1000 & sleep 1000 & echo ready; wait")
             self.assertGreaterEqual(len(self.user.processes()), 4)
             process.kill()
-            process.communicate(timeout=20)
-            self.assertEqual(self.wait_for_no_process(self.user, 2), [])
+            process.communicate(timeout=harness.TIMEOUT)
+            self.assertEqual(self.wait_for_no_process(self.user), [])
 
     def test_what_is_in_the_background_ends_with_the_command(self):
         for target in self.each():
             self.output("--pid", target, "sh", "-c", "sleep 1000 >/dev/null 2>&1 & setsid sleep "
                         "1000 >/dev/null 2>&1 &")
-            self.assertEqual(self.wait_for_no_process(self.user, 2), [])
+            self.assertEqual(self.wait_for_no_process(self.user), [])
 
     def test_it_stops_and_continues_with_the_command(self):
         process = self.running("--pid", self.container(), "sh", "-c", "echo ready; read line")
@@ -197,14 +199,11 @@ class TestProcessIds(NamespaceCase):
         for pid in [process.pid] + inside:
             self.wait_for_state(pid, "T")
         process.send_signal(signal.SIGCONT)
-        process.communicate(b"\n", timeout=20)
+        process.communicate(b"\n", timeout=harness.TIMEOUT)
         self.assertEqual(process.returncode, 0)
 
-    def wait_for_state(self, pid, state, seconds=20):
-        deadline = time.monotonic() + seconds
-        while status_of(pid)["State"][0] != state and time.monotonic() < deadline:
-            time.sleep(0.02)
-        self.assertEqual(status_of(pid)["State"][0], state)
+    def wait_for_state(self, pid, state):
+        self.wait_until("state " + state, lambda: status_of(pid)["State"][0] == state)
 
     def test_there_is_one_process_more_without_descriptors(self):
         with open(self.user.work + "/secret", "w"):
@@ -223,19 +222,19 @@ class TestProcessIds(NamespaceCase):
                 if pid == process.pid:
                     # Besides the standard ones a pipe, whose end tells the child.
                     self.assertLessEqual(len(opened), 4, opened)
-            process.communicate(b"\n", timeout=20)
+            process.communicate(b"\n", timeout=harness.TIMEOUT)
             self.assertEqual(process.returncode, 0)
 
     def test_the_process_outside_cannot_be_looked_into(self):
         process = self.running("--pid", self.container(), "sh", "-c", "echo ready; read line")
         result = self.run_command("ls", "/proc/%d/root/" % process.pid)
         self.assertNotEqual(result.code, 0)
-        process.communicate(b"\n", timeout=20)
+        process.communicate(b"\n", timeout=harness.TIMEOUT)
 
     def test_no_zombie_is_left_by_the_command(self):
         process = self.running("--pid", self.container(), "sh", "-c",
                                "for i in 1 2 3; do (true &); done; echo ready; read line")
-        process.communicate(b"\n", timeout=20)
+        process.communicate(b"\n", timeout=harness.TIMEOUT)
         self.assertEqual(process.returncode, 0)
         zombies = []
         for name in filter(str.isdigit, os.listdir("/proc")):
@@ -256,7 +255,7 @@ class TestProcessIds(NamespaceCase):
         shown = process.stdout.readline().decode().strip()
         inside = [pid for pid in self.user.processes() if pid != process.pid]
         self.assertIn(shown, ["/opt/pid-%d" % pid for pid in inside])
-        process.communicate(b"\n", timeout=20)
+        process.communicate(b"\n", timeout=harness.TIMEOUT)
 
 
 class TestManyStarts(NamespaceCase):

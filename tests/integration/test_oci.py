@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 
 import harness
 import test_terminal
@@ -91,11 +90,8 @@ class OciCase(harness.Case):
         self.done("create", "-b", self.bundle(self.spec(*args, **members)), name,
                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    def wait_for(self, name, status, seconds=20):
-        deadline = time.monotonic() + seconds
-        while self.status(name) != status:
-            self.assertLess(time.monotonic(), deadline, "not " + status)
-            time.sleep(0.02)
+    def wait_for(self, name, status):
+        self.wait_until("state " + status, lambda: self.status(name) == status)
 
 
 class TestLifeCycle(OciCase):
@@ -210,7 +206,7 @@ class TestLifeCycle(OciCase):
         self.done("create", "-b", self.bundle(spec), "c", stdout=subprocess.DEVNULL,
                   stderr=subprocess.DEVNULL)
         self.done("start", "c")
-        self.wait_for_program("sleep")
+        self.wait_for_program("sleep", 3)
         self.done("kill", "--all", "c", "SIGKILL")
         self.wait_for("c", "stopped")
         self.assertEqual(self.wait_for_no_process(self.user), [])
@@ -616,7 +612,7 @@ class TestTerminals(OciCase):
         terminal.expect("got word")
         terminal.resize(30, 100)
         terminal.process.send_signal(signal.SIGWINCH)
-        terminal.send(b"sleep 0.2; stty size\n")
+        terminal.send(b"until stty size | grep 100; do sleep 0.1; done\n")
         terminal.expect("30 100")
         terminal.send(b"sleep 500\n")
         self.wait_for_program("sleep")

@@ -8,6 +8,7 @@ import subprocess
 import time
 import unittest
 
+import harness
 import test_oci
 
 ROOT = "/sys/fs/cgroup"
@@ -29,7 +30,8 @@ class Delegated(test_oci.OciCase):
 
     def setUp(self):
         super().setUp()
-        self.name = "enroot-tests-%d" % os.getpid()
+        # All runs of the tests on a machine share the control groups.
+        self.name = os.path.basename(harness.world.work)
         self.places = self.delegate()
         for place in self.places:
             os.makedirs(place, exist_ok=True)
@@ -85,7 +87,7 @@ class Delegated(test_oci.OciCase):
         time.sleep(0.1)
         self.assertIsNone(process.poll())
         self.done("resume", "c")
-        self.assertEqual(process.wait(60), 0)
+        self.assertEqual(process.wait(harness.TIMEOUT), 0)
         process.communicate()
         self.done("pause", "c")
         self.done("kill", "c", "KILL")
@@ -171,7 +173,7 @@ class TestVersion1(Delegated):
         for _ in range(3):
             self.assertEqual(json.loads(process.stdout.readline())["type"], "stats")
         self.done("kill", "c", "KILL")
-        process.communicate(timeout=60)
+        process.communicate(timeout=harness.TIMEOUT)
         self.assertEqual(process.returncode, 0)
         self.fails("events", "--stats", "c", says="c is not running")
         self.fails("events", "--interval", "soon", "c", says="--interval soon: not a time")
@@ -238,7 +240,7 @@ class TestVersion2(Delegated):
         self.done("create", "-b", self.bundle(spec), "c", stdout=subprocess.DEVNULL,
                   stderr=subprocess.DEVNULL)
         self.done("start", "c")
-        self.wait_for_program("sleep")
+        self.wait_for_program("sleep", 2)
         self.done("delete", "--force", "c")
         self.assertEqual(self.wait_for_no_process(self.user), [])
 
@@ -256,11 +258,9 @@ class TestNotDelegated(test_oci.OciCase):
         """ps [-f json] ID [ps options], as crun's and runc's"""
         self.create("c", "sh", "-c", "sleep 1000 & exec sleep 1001")
         self.done("start", "c")
-        self.wait_for_program("sleep")
+        self.wait_for_program("sleep", 2)
         pid = json.loads(self.done("state", "c"))["pid"]
-        deadline = time.monotonic() + 20
-        while len(json.loads(self.done("ps", "-f", "json", "c"))) != 2:
-            self.assertLess(time.monotonic(), deadline)
+        self.assertEqual(len(json.loads(self.done("ps", "-f", "json", "c"))), 2)
         self.assertIn(pid, json.loads(self.done("ps", "--format", "json", "c")))
         lines = self.done("ps", "c").splitlines()
         self.assertRegex(lines[0], "PID +PPID")

@@ -1,7 +1,7 @@
 """start of image files: where changes go, and what happens without overlayfs."""
 import os
+import signal
 import subprocess
-import time
 
 import harness
 from test_environment import SettingsCase
@@ -103,19 +103,19 @@ class TestDirectory(OverlayCase):
                              "echo ready; read line", stdin=subprocess.PIPE)
         self.assertEqual(process.stdout.readline(), b"ready\n")
         self.refused("start", "--overlay", "layer", self.image, "true", says="another container")
-        process.communicate(b"\n", timeout=30)
+        process.communicate(b"\n", timeout=harness.TIMEOUT)
         self.start_kept("true")
 
     def test_killed_containers_leave_it_free(self):
         process = self.start("enroot", "start", "--rw", "--overlay", "layer", self.image, "sh",
                              "-c", "echo x >/kept; echo ready; sleep 1000")
         self.assertEqual(process.stdout.readline(), b"ready\n")
-        deadline = time.monotonic() + 20  # the shell says so before it starts the program
-        while subprocess.run(["pkill", "-KILL", "-u", str(self.user.uid), "sleep"]).returncode:
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.02)
+        self.wait_for_program("sleep")  # the shell says so before it starts the program
+        for pid in self.programs("sleep"):
+            os.kill(pid, signal.SIGKILL)
         process.kill()
-        process.communicate(timeout=30)
+        process.communicate(timeout=harness.TIMEOUT)
+        self.wait_for_no_process(self.user)
         self.assertEqual(self.start_kept("cat", "/kept"), "x\n")
 
     def test_starts_one_after_the_other_do_not_collide(self):

@@ -3,12 +3,10 @@ import contextlib
 import os
 import re
 import signal
-import time
 
 import harness
-import servers
 import slurm_cluster
-from slurm_cluster import SlurmCase
+from slurm_cluster import SlowRegistry, SlurmCase
 
 
 def setUpModule():
@@ -153,21 +151,13 @@ class TestFailures(SlurmCase):
             self.fails("-N1", "--ntasks=2", *arguments, "true", says=says)
         self.wait_for_idle()
 
-    def slow_registry(self, seconds=60):
-        """A registry whose blobs take that long, in a context."""
-        return servers.Proxy(harness.world.servers.plain.host, lambda request: {
-            "rate": max(1, 2_000_000 // seconds)} if "/blobs/" in request["path"] else None)
-
     def test_cancelling_during_an_import(self):
-        with self.slow_registry() as registry:
-            image = "--container-image=%s#%s" % (
-                registry.host, harness.world.library.pushed("alpine"))
-            process = self.start_step("-N2", "--ntasks=4", "--job-name=slow", image, "true")
-            deadline = time.monotonic() + 30
-            while not registry.matching("/blobs/") and time.monotonic() < deadline:
-                time.sleep(0.05)
+        with SlowRegistry() as registry:
+            process = self.start_step("-N2", "--ntasks=4", "--job-name=slow", registry.image,
+                                      "true")
+            self.wait_until("import", lambda: registry.matching("/blobs/"))
             self.slurm("scancel", "--name=slow")
-            err = process.communicate(timeout=30)[1]
+            err = process.communicate(timeout=harness.TIMEOUT)[1]
         self.assertEqual(process.returncode, 143, err)  # SIGTERM, long before KillWait
         self.wait_for_idle()
         self.assert_nothing_left()
@@ -175,9 +165,9 @@ class TestFailures(SlurmCase):
     def test_cancelling_running_tasks(self):
         process = self.start_step("-N3", "--ntasks=6", "--job-name=sleeps",
                                   "--container-image=" + self.image(), "sleep", "1000")
-        self.wait_for_program("sleep")
+        self.wait_for_program("sleep", 6)
         self.slurm("scancel", "--name=sleeps")
-        process.communicate(timeout=30)
+        process.communicate(timeout=harness.TIMEOUT)
         self.assertEqual(process.returncode, 143)
 
 
@@ -211,7 +201,7 @@ class TestNames(SlurmCase):
             apart = self.srun("-N1", "-wnode1", self.name("runs:no_exec"), *show).out.split()
         finally:
             process.terminate()
-            process.communicate(timeout=30)
+            process.communicate(timeout=harness.TIMEOUT)
         self.assertEqual(first[0], second[0])
         self.assertNotEqual(first[0], apart[0])
         self.assertEqual(int(second[1]), int(first[1]) + 1)
@@ -337,4 +327,4 @@ class TestSafety(SlurmCase):
             with contextlib.suppress(OSError), open("/proc/%d/comm" % pid) as file:
                 if file.read() == "sleep\n":
                     os.kill(pid, signal.SIGKILL)
-        process.communicate(timeout=60)
+        process.communicate(timeout=harness.TIMEOUT)

@@ -30,7 +30,7 @@ class TestDrain(LifeCase):
         job = self.batch("echo never\n", "--hold", "-N1", self.image_option(), *options, **more)
         between()
         self.slurm("scontrol", "release", job)
-        self.wait_for("end", lambda: not self.slurm("squeue", "-h").out)
+        self.wait_until("end", lambda: not self.jobs())
         self.assertRegex(self.output(), says)
         self.assertNotIn("never", self.output())
         os.unlink(self.user.work + "/out")
@@ -57,7 +57,7 @@ class TestDrain(LifeCase):
         job = self.batch("echo ran\n", "--hold", "-N1")
         cluster.set_plugin("word=1")
         self.slurm("scontrol", "release", job)
-        self.wait_for("output", lambda: "ran" in self.output())
+        self.wait_until("output", lambda: "ran" in self.output())
 
     def test_slurmd_comes_up(self):
         cluster.set_plugin("runtime_path=/proc/none", "word=1")

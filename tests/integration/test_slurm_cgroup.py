@@ -4,6 +4,7 @@ import os
 import unittest
 
 import slurm_life
+from slurm_cluster import SlowRegistry
 from slurm_life import LifeCase, called, kill, read
 
 ROOT = "/sys/fs/cgroup"
@@ -55,7 +56,7 @@ def group_of(pid, kind):
 class TestGroups(LifeCase):
     def tearDown(self):
         super().tearDown()
-        self.wait_for("end of the control groups", lambda: not groups())
+        self.wait_until("end of the control groups", lambda: not groups())
 
     def test_the_memory_of_enroot_step_is_the_step_s(self):
         """It is no process that Slurm waits for or signals, though."""
@@ -89,8 +90,8 @@ class TestGroups(LifeCase):
         self.assertEqual(err.count("failed to import"), 1, err)
 
     def test_a_step_is_cancelled_during_an_import(self):
-        with self.slow_import() as (registry, image):
-            process = self.start_step("-N2", "--ntasks=4", "--job-name=slow", image, "true")
+        with SlowRegistry() as registry:
+            process = self.start_step("-N2", "--ntasks=4", "--job-name=slow", registry.image, "true")
             self.wait_for_import(registry)
             self.slurm("scancel", "--name=slow")
             self.ends(process, code=143)
@@ -101,7 +102,7 @@ class TestKilled(LifeCase):
         """Its groups stay, Slurm's way, but without a process."""
         process = self.start_sleep("-N1", "-wnode2", "--ntasks=2", tasks=2)
         kill(called(slurm_life.all_processes(), "slurmstepd: ["))
-        self.wait_for("end of the tasks", lambda: not self.sleeping())
+        self.wait_until("end of the tasks", lambda: not self.sleeping())
         self.slurm("scancel", "--user=" + self.user.name)
         process.terminate()
         self.ends(process)

@@ -127,7 +127,7 @@ class TestImporter(SlurmCase):
         process = self.start_step("-N1", "--job-name=slow", "--container-image=x", "true")
         self.wait_for_program("sleep")
         self.slurm("scancel", "--name=slow")
-        process.communicate(timeout=30)
+        process.communicate(timeout=harness.TIMEOUT)
         self.assertNotEqual(process.returncode, 0)
         self.wait_for_no_process(self.user)
         self.check_calls(calls, ["get", "release"])

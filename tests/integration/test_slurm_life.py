@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import slurm_life
+from slurm_cluster import SlowRegistry
 from slurm_life import LifeCase, called, end_slurmd, kill, kill_node, parent_of, read
 
 cluster = None
@@ -26,22 +27,28 @@ class TestEnds(LifeCase):
     def test_interrupting_srun_twice_ends_the_step(self):
         """Ctrl-C twice, while tasks run and while they wait for an import."""
         process = self.start_sleep("-N2", "--ntasks=4", tasks=4)
-        with self.slow_import() as (registry, image):
-            waiting = self.start_step("-N1", "--ntasks=2", image, "true")
+        with SlowRegistry() as registry:
+            waiting = self.start_step("-N1", "--ntasks=2", registry.image, "true")
             self.wait_for_import(registry)
             for step in (process, waiting):
-                step.send_signal(signal.SIGINT)
-                time.sleep(0.2)
-                step.send_signal(signal.SIGINT)
+                self.interrupt_twice(step)
                 self.ends(step)
                 self.assertNotEqual(step.returncode, 0)
+
+    @staticmethod
+    def interrupt_twice(step):
+        """The second time within a second of the first, after srun has said that it has heard."""
+        step.send_signal(signal.SIGINT)
+        for line in step.stderr:
+            if b"one more within 1 sec" in line:
+                step.send_signal(signal.SIGINT)
 
     def test_a_signal_reaches_the_tasks(self):
         """scancel --signal"""
         process = self.start_step(
             "-N1", "--ntasks=2", "--job-name=signals", self.image_option(), "sh", "-c",
             "trap 'echo heard; exit 3' USR1; echo waits >&2; while :; do sleep 0.1; done")
-        self.wait_for("tasks", lambda: len(self.sleeping()) >= 2)
+        self.wait_until("tasks", lambda: len(self.sleeping()) >= 2)
         self.slurm("scancel", "--signal=USR1", "--name=signals")
         out, _ = self.ends(process, code=3)
         self.assertEqual(out, "heard\nheard\n")
@@ -49,13 +56,14 @@ class TestEnds(LifeCase):
     def test_a_suspended_job_goes_on(self):
         process = self.start_step(
             "-N1", "--job-name=stops", self.image_option(), "sh", "-c",
-            "sleep 0.5; echo done")
-        self.wait_for("tasks", self.sleeping)
-        job = self.slurm("squeue", "-h", "-o", "%A").out.strip()
+            "sleep 1000; echo done")
+        self.wait_until("tasks", self.sleeping)
+        job, = self.jobs()
         self.control("suspend", job)
-        self.wait_for("stop", lambda: all("State:\tT" in read(pid, "status")
+        self.wait_until("stop", lambda: all("State:\tT" in read(pid, "status")
                                           for pid in self.sleeping()))
         self.control("resume", job)
+        self.wake()
         self.assertEqual(self.ends(process, code=0)[0], "done\n")
 
     def test_a_bad_exit_ends_the_others(self):
@@ -68,14 +76,14 @@ class TestEnds(LifeCase):
 
     def test_the_time_limit(self):
         """TERM first, and KILL for who does not hear it; during an import, too."""
-        with self.slow_import() as (registry, image):
-            waiting = self.start_step("-N1", "--ntasks=2", "--time=1", image, "true")
+        with SlowRegistry() as registry:
+            waiting = self.start_step("-N1", "--ntasks=2", "--time=1", registry.image, "true")
             self.wait_for_import(registry)
             deaf = self.start_step(
                 "-N2", "--ntasks=4", "--time=1", self.image_option(), "sh", "-c",
                 "trap 'echo heard' TERM; while :; do sleep 1; done")
-            self.wait_for("tasks", lambda: len(self.sleeping()) >= 4)
-            for job in self.slurm("squeue", "-h", "-o", "%A").out.split():
+            self.wait_until("tasks", lambda: len(self.sleeping()) >= 4)
+            for job in self.jobs():
                 self.control("update", "JobId=" + job, "EndTime=now")
             self.ends(waiting, says="DUE TO TIME LIMIT")
             out, _ = self.ends(deaf, says="DUE TO TIME LIMIT")
@@ -96,19 +104,20 @@ class TestSetUp(LifeCase):
 
     def test_the_first_task_is_killed(self):
         """The others go on: another one stands for it."""
-        with self.slow_import(300_000) as (registry, image):
-            process = self.start_step("-N1", "--ntasks=3", image, "true")
-            self.wait_for("tasks", lambda: len(self.waiting_tasks()) >= 3)
+        with SlowRegistry() as registry:
+            process = self.start_step("-N1", "--ntasks=3", registry.image, "true")
+            self.wait_until("tasks", lambda: len(self.waiting_tasks()) >= 3)
             self.wait_for_import(registry)
             kill([min(self.waiting_tasks())])
+            registry.rate = None
             self.ends(process, says="task 0: Killed")
 
     def test_the_holder_is_killed(self):
         """The tasks say so, once, and end."""
-        with self.slow_import() as (registry, image):
-            process = self.start_step("-N1", "--ntasks=3", image, "true")
+        with SlowRegistry() as registry:
+            process = self.start_step("-N1", "--ntasks=3", registry.image, "true")
             self.wait_for_import(registry)
-            self.wait_for("tasks", lambda: len(self.waiting_tasks()) >= 3)
+            self.wait_until("tasks", lambda: len(self.waiting_tasks()) >= 3)
             kill(self.holders())
             _, err = self.ends(process, says="pyxis: enroot has ended")
             self.assertEqual(err.count("enroot has ended"), 1, err)
@@ -136,8 +145,8 @@ class TestNodes(LifeCase):
         self.bring_back("node2")
 
     def test_a_node_dies_during_an_import(self):
-        with self.slow_import() as (registry, image):
-            process = self.start_step("-N3", "--ntasks=6", image, "true")
+        with SlowRegistry() as registry:
+            process = self.start_step("-N3", "--ntasks=6", registry.image, "true")
             self.wait_for_import(registry)
             kill_node("node1")
             self.control("update", "NodeName=node1", "State=DOWN", "Reason=test")
@@ -152,7 +161,7 @@ class TestNodes(LifeCase):
                                   "--container-name=gone", "sleep", "1000")
         unnamed = self.start_step("-N2", "-wnode2,node3", "--ntasks=4", self.image_option(),
                                   "sleep", "1000")
-        self.wait_for("tasks", lambda: len(self.sleeping()) >= 8)
+        self.wait_until("tasks", lambda: len(self.sleeping()) >= 8)
         dead = ("node2", "node3")
         for name in dead:
             kill_node(name)
@@ -182,20 +191,22 @@ class TestNodes(LifeCase):
     def test_slurmd_is_started_again(self):
         """Steps go on, and end well."""
         process = self.start_step("-N3", "--ntasks=3", self.image_option(), "sh", "-c",
-                                  "sleep 3; echo $SLURM_PROCID")
-        self.wait_for("tasks", lambda: len(self.sleeping()) >= 3)
+                                  "sleep 1000; echo $SLURM_PROCID")
+        self.wait_until("tasks", lambda: len(self.sleeping()) >= 3)
         end_slurmd("node2")
         cluster.restart_node("node2")
+        self.wake()
         out, _ = self.ends(process, code=0)
         self.assertEqual(sorted(out.split()), ["0", "1", "2"])
 
     def test_slurmctld_is_started_again(self):
         process = self.start_step("-N3", "--ntasks=3", self.image_option(), "sh", "-c",
-                                  "sleep 3; echo $SLURM_PROCID")
-        self.wait_for("tasks", lambda: len(self.sleeping()) >= 3)
+                                  "sleep 1000; echo $SLURM_PROCID")
+        self.wait_until("tasks", lambda: len(self.sleeping()) >= 3)
         cluster.daemons["slurmctld"].terminate()
         cluster.daemons["slurmctld"].wait(timeout=60)
         cluster.start_controller()
+        self.wake()
         out, _ = self.ends(process, code=0)
         self.assertEqual(sorted(out.split()), ["0", "1", "2"])
 
@@ -203,7 +214,7 @@ class TestNodes(LifeCase):
         """Its tasks, which Slurm does not know any more, end with it."""
         process = self.start_sleep("-N1", "-wnode2", "--ntasks=2", tasks=2)
         kill(called(slurm_life.all_processes(), "slurmstepd: ["))
-        self.wait_for("end of the tasks", lambda: not self.sleeping())
+        self.wait_until("end of the tasks", lambda: not self.sleeping())
         self.slurm("scancel", "--user=" + self.user.name)
         process.terminate()
         self.ends(process)
@@ -224,10 +235,10 @@ class TestRequeue(LifeCase):
             "srun -N1 --container-image=%s --container-name=mine --container-writable sh -c "
             "'ls /mark; touch /mark; echo made; test $SLURM_RESTART_COUNT || sleep 1000'\n" %
             self.image(), "-N1", "-wnode2", "--requeue")
-        self.wait_for("first run", lambda: "made" in self.output())
+        self.wait_until("first run", lambda: "made" in self.output())
         self.control("requeue", job)
         time.sleep(2.5)  # within the same second slurmd takes it for the job that was killed
-        self.wait_for("second run", lambda: self.begins_now(job) and
+        self.wait_until("second run", lambda: self.begins_now(job) and
                       self.output().count("made") == 2)
         self.wait_for_idle()
         self.assertEqual(self.output().count("/mark: No such file"), 2, self.output())
@@ -247,8 +258,8 @@ class TestUpgrade(LifeCase):
         self.set_plugin()
         process = self.start_step(
             "-N2", "--ntasks=4", "--container-save=%s/saved-%%n.sqsh" % self.user.work,
-            self.image_option(), "sh", "-c", "sleep 2; echo $SLURM_PROCID")
-        self.wait_for("tasks", lambda: len(self.sleeping()) >= 4)
+            self.image_option(), "sh", "-c", "sleep 1000; echo $SLURM_PROCID")
+        self.wait_until("tasks", lambda: len(self.sleeping()) >= 4)
         for name in ("spank_enroot.so", "enroot"):
             os.rename(place + "/" + name, place + "/old-" + name)
             shutil.copy2(place + "/old-" + name, place + "/new")
@@ -260,5 +271,6 @@ class TestUpgrade(LifeCase):
         result = self.srun("-N1", self.image_option(), "echo", "works")
         self.assertEqual(result.out, "works\n")
         self.assertTrue(os.path.exists(self.user.work + "/used"))
+        self.wake()
         out, _ = self.ends(process, code=0)
         self.assertEqual(sorted(out.split()), ["0", "1", "2", "3"])

@@ -163,8 +163,8 @@ class TestPyTorch(SlurmCase):
 
     def test_the_master_can_be_reached_under_its_name(self):
         """From another node, and over the job's network."""
-        script = ("if [ $RANK = 0 ]; then echo token | nc -w 60 -l -p $MASTER_PORT; else "
-                  "for i in $(seq 100); do nc $MASTER_ADDR $MASTER_PORT </dev/null 2>/dev/null "
+        script = ("if [ $RANK = 0 ]; then echo token | nc -w 120 -l -p $MASTER_PORT; else "
+                  "for i in $(seq 1000); do nc $MASTER_ADDR $MASTER_PORT </dev/null 2>/dev/null "
                   "&& exit; sleep 0.1; done; fi")
         result = self.srun("-N2", "--container-image=" + self.image("pytorch"), "sh", "-c", script,
                            env=self.SETTING)

@@ -55,6 +55,10 @@ class SlurmOciCase(test_oci.OciCase):
         options["env"] = {"SLURM_CONF": cluster.conf, "TMPDIR": None}
         return self.run_command("srun", *argv, **options)
 
+    @staticmethod
+    def logs(result):
+        return slurm_cluster.logs(result, cluster.directory)
+
     def made(self, **members):
         """A bundle. Slurm 22.05 takes "rootfs" in it, whatever the configuration says, and puts
         command and environment of the step into a copy of that.
@@ -76,7 +80,7 @@ class TestRun(SlurmOciCase):
     def test_a_step_on_three_nodes(self):  # a task on each: 22.05 takes no more
         result = self.srun("-N3", "--container=" + self.made(), "/bin/sh", "-c",
                            "echo $SLURM_JOB_NUM_NODES $(id -u) $(head -n 1 /etc/os-release)")
-        self.assertEqual(result.code, 0, logs(result))
+        self.assertEqual(result.code, 0, self.logs(result))
         lines = result.out.splitlines()
         self.assertEqual(len(lines), 3, result)
         for line in lines:
@@ -86,15 +90,15 @@ class TestRun(SlurmOciCase):
     def test_the_exit_status_and_a_cancelled_step(self):
         bundle = self.made()
         result = self.srun("-N1", "--container=" + bundle, "/bin/sh", "-c", "exit 7")
-        self.assertEqual(result.code, 7, logs(result))
+        self.assertEqual(result.code, 7, self.logs(result))
         process = self.start("srun", "-N1", "--container=" + bundle, "/bin/sleep", "1000",
                              env={"SLURM_CONF": cluster.conf, "TMPDIR": None})
-        self.wait_for_program("sleep", 60)
+        self.wait_for_program("sleep")
         self.assertEqual(self.run_command("scancel", "--user", self.user.name, env={
             "SLURM_CONF": cluster.conf}).code, 0)
         process.communicate(timeout=harness.TIMEOUT)
         self.assertNotEqual(process.returncode, 0)
-        self.assertEqual(self.wait_for_no_process(self.user, 60), [])
+        self.assertEqual(self.wait_for_no_process(self.user), [])
 
     def test_a_bundle_that_is_none(self):
         result = self.srun("-N1", "--container=/missing", "true")
@@ -111,17 +115,7 @@ class TestCreate(SlurmOciCase):
         work = {"destination": "/work", "type": "bind", "source": self.user.work}
         result = self.srun("-N1", "--container=" + self.made(mounts=[work]), "/bin/sh", "-c",
                            "id -u >/work/id")
-        self.assertEqual(result.code, 0, logs(result))
+        self.assertEqual(result.code, 0, self.logs(result))
         with open(self.user.work + "/id") as file:
             self.assertEqual(file.read(), "0\n")
         self.assertEqual(self.left(), [])
-
-
-def logs(result):
-    """What a failure is told with."""
-    text = str(result)
-    for name in sorted(os.listdir(cluster.directory)):
-        if name.startswith("slurmd-") and name.endswith(".log"):
-            with open(cluster.path(name)) as log:
-                text += "\n--- %s\n%s" % (name, "".join(log.readlines()[-30:]))
-    return text

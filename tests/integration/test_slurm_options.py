@@ -1,6 +1,7 @@
 """slurm options: the tables of Pyxis 0.24: options, variables and words of plugstack.conf."""
 import os
 
+import harness
 import slurm_cluster
 from slurm_cluster import SlurmCase
 
@@ -100,7 +101,7 @@ class TestTables(SlurmCase):
                                "--container-mounts=/usr:/mnt", "ls", "/mnt")
         finally:
             process.terminate()
-            process.communicate(timeout=30)
+            process.communicate(timeout=harness.TIMEOUT)
         self.assertEqual(result.out, "")
         self.assertIn("pyxis: ignoring --container-mounts when attaching to a running container",
                       result.err)

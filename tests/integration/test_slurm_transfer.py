@@ -3,15 +3,15 @@ import contextlib
 import os
 import pty
 import re
+import select
 import signal
 import socket
 import threading
-import time
 
 import harness
 import servers
 import slurm_cluster
-from slurm_cluster import SlurmCase
+from slurm_cluster import SlowRegistry, SlurmCase
 
 NODE = "/var/tmp/enroot-node"  # another directory on each node
 CACHE_CONF = "/etc/enroot/enroot.conf.d/51-slurm-transfer-tests.conf"
@@ -33,12 +33,6 @@ def setUpModule():
 def tearDownModule():
     os.unlink(CACHE_CONF)
     slurm_cluster.down()
-
-
-def wait_until(check):
-    deadline = time.monotonic() + 30
-    while not check() and time.monotonic() < deadline:
-        time.sleep(0.02)
 
 
 def connections():
@@ -70,11 +64,6 @@ class TransferCase(SlurmCase):
         """The digests of the image files in the nodes' caches."""
         return [line.split()[0] for line in self.on_nodes(
             "sh", "-c", "sha256sum %s/*.sqsh" % self.cache())]
-
-    def slow_registry(self, seconds=60):
-        """A registry whose blobs take that long, in a context."""
-        return servers.Proxy(slurm_cluster.registry().host, lambda request: {
-            "rate": max(1, 2_000_000 // seconds)} if "/blobs/" in request["path"] else None)
 
     def holders(self):
         """The processes of enroot-step, by the number of their node."""
@@ -174,19 +163,21 @@ class TestSecret(TransferCase):
     def test_strangers_get_nothing(self):
         """A client without the secret is sent no image, and disturbs nobody."""
         self.set_plugin("transfer_ports=61100-61107")
-        with self.slow_registry(4) as registry:
-            image = harness.world.library.pushed("alpine")
-            process = self.start_step("-N3", "--container-image=%s#%s" % (registry.host, image),
-                                      *IDENTIFY)
-            answers = []
+        answers = []
+
+        def call_all():
+            answers.extend(call_as_stranger(port, node)
+                           for port in range(61100, 61108) for node in range(3))
+            return any(len(answer) == 72 for answer in answers)  # an ANSWER
+
+        with SlowRegistry() as registry:
+            process = self.start_step("-N3", registry.image, *IDENTIFY)
+            self.wait_until("answer", call_all)
+            registry.rate = 500_000
             while process.poll() is None:
-                for port in range(61100, 61108):
-                    for node in range(3):
-                        answers.append(call_as_stranger(port, node))
-                time.sleep(0.05)
-            out, err = process.communicate(timeout=30)
+                call_all()
+            out, err = process.communicate(timeout=harness.TIMEOUT)
         self.assertEqual((process.returncode, out), (0, b"1\n" * 3), err)
-        self.assertTrue(any(len(answer) == 72 for answer in answers))  # an ANSWER
         self.assertTrue(all(len(answer) in (0, 72) for answer in answers),
                         {len(answer) for answer in answers})
 
@@ -201,7 +192,7 @@ def impostor(port, heard):
             while True:
                 connection, _ = server.accept()
                 with connection:
-                    connection.settimeout(5)
+                    connection.settimeout(60)
                     with contextlib.suppress(OSError):
                         heard.append(connection.recv(4096))
                         connection.sendall(b"enroot\n1" + os.urandom(64))
@@ -222,7 +213,7 @@ def call_as_stranger(port, node):
     hello = b"enroot\n1" + (2).to_bytes(4, "big") + node.to_bytes(4, "big") + os.urandom(32)
     answer = b""
     with contextlib.suppress(OSError):
-        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
             connection.sendall(hello)
             answer = connection.recv(4096)
             connection.sendall(os.urandom(32))
@@ -251,19 +242,16 @@ class TestFailures(TransferCase):
         os.chmod(shared, 0o1777)
         set_cache(shared)
         self.addCleanup(set_cache, NODE)
-        slow = [True]
-        registry = servers.Proxy(slurm_cluster.registry().host, lambda request: {
-            "rate": 30000} if slow[0] and "/blobs/" in request["path"] else None)
-        with registry:
+        with SlowRegistry() as registry:
             process = self.start_slow_step(registry)
-            wait_until(lambda: connections() == 2)
-            slow[0] = False
+            self.wait_until("two children", lambda: connections() == 2)
             holder = self.holders()[0]
             with open("/proc/%d/task/%d/children" % (holder, holder)) as file:
                 for pid in [holder] + [int(word) for word in file.read().split()]:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
-            out, err = process.communicate(timeout=90)
+            registry.rate = None
+            out, err = process.communicate(timeout=harness.TIMEOUT)
         self.assertNotEqual(process.returncode, 0)
         self.assertEqual(out, b"1\n" * 2, err)
         files = os.listdir("%s/cache-%d" % (shared, self.user.uid))
@@ -282,40 +270,36 @@ class TestFailures(TransferCase):
     def test_progress_on_a_terminal(self):
         """Who waits is told, every ten seconds, by one node."""
         ours, theirs = pty.openpty()
-        with self.slow_registry(26) as registry:
-            image = harness.world.library.pushed("alpine")
-            process = self.start("srun", "-N3", "--container-image=%s#%s" % (registry.host, image),
-                                 "true", stderr=theirs,
-                                 env={"SLURM_CONF": slurm_cluster.cluster.conf, "TMPDIR": None})
-            process.communicate(timeout=90)
-        os.close(theirs)
         text = b""
-        with contextlib.suppress(OSError):  # EIO: the end of a terminal
-            while data := os.read(ours, 4096):
-                text += data
+        with SlowRegistry() as registry:
+            process = self.start("srun", "-N3", registry.image, "true", stderr=theirs,
+                                 env={"SLURM_CONF": slurm_cluster.cluster.conf, "TMPDIR": None})
+            os.close(theirs)
+            with contextlib.suppress(OSError):  # EIO: the end of a terminal
+                while select.select([ours], [], [], harness.TIMEOUT)[0] and \
+                        (data := os.read(ours, 4096)):
+                    text += data
+                    if b"fetched" in text:
+                        registry.rate = None
+            process.communicate(timeout=harness.TIMEOUT)
         os.close(ours)
         self.assertEqual(process.returncode, 0, text)
         self.assertRegex(text.decode(), r"importing docker image: \S+: fetched \d+\.\d of 1\.\d MB")
         self.assertLessEqual(text.count(b"importing docker image"), 3, text)
 
     def start_slow_step(self, registry):
-        image = harness.world.library.pushed("alpine")
-        process = self.start_step("-N3", "--container-image=%s#%s" % (registry.host, image),
-                                  *IDENTIFY)
-        wait_until(lambda: registry.matching("/blobs/"))
+        process = self.start_step("-N3", registry.image, *IDENTIFY)
+        self.wait_until("import", lambda: registry.matching("/blobs/"))
         return process
 
     def test_the_first_node_is_killed_while_it_imports(self):
         """Another node takes over, with the same image, and a third gets it from there."""
-        slow = [True]
-        registry = servers.Proxy(slurm_cluster.registry().host, lambda request: {
-            "rate": 30000} if slow[0] and "/blobs/" in request["path"] else None)
-        with registry:
+        with SlowRegistry() as registry:
             process = self.start_slow_step(registry)
-            wait_until(lambda: connections() == 2)
-            slow[0] = False
+            self.wait_until("two children", lambda: connections() == 2)
             os.kill(self.holders()[0], signal.SIGKILL)
-            out, err = process.communicate(timeout=60)
+            registry.rate = None
+            out, err = process.communicate(timeout=harness.TIMEOUT)
         self.assertNotEqual(process.returncode, 0)  # the killed node's task
         self.assertEqual(out, b"1\n" * 2, err)
         self.assertEqual(err.count(b"importing it here"), 1, err)
@@ -323,18 +307,18 @@ class TestFailures(TransferCase):
 
     def test_the_import_of_the_first_node_is_killed(self):
         """No task hangs, and the reason is told once."""
-        with self.slow_registry() as registry:
+        with SlowRegistry() as registry:
             process = self.start_slow_step(registry)
             holder = self.holders()[0]
             with open("/proc/%d/task/%d/children" % (holder, holder)) as file:
                 os.kill(max(map(int, file.read().split())), signal.SIGKILL)
-            err = process.communicate(timeout=60)[1]
+            err = process.communicate(timeout=harness.TIMEOUT)[1]
         self.assertNotEqual(process.returncode, 0)
         self.assertEqual(err.count(b"failed to import docker image"), 1, err)
 
     def test_cancelling(self):
-        with self.slow_registry() as registry:
+        with SlowRegistry() as registry:
             process = self.start_slow_step(registry)
             self.slurm("scancel", "--user=" + self.user.name)
-            process.communicate(timeout=30)
+            process.communicate(timeout=harness.TIMEOUT)
         self.assertEqual(process.returncode, 143)

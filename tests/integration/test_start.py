@@ -151,7 +151,7 @@ class TestProcesses(StartCase):
         data = os.urandom(3 << 20)
         for target in self.each():
             process = self.start("enroot", "start", target, "cat", stdin=subprocess.PIPE)
-            out, _ = process.communicate(data, timeout=60)
+            out, _ = process.communicate(data, timeout=harness.TIMEOUT)
             self.assertEqual(out, data)
 
     def test_a_terminal_is_a_terminal(self):
@@ -171,7 +171,7 @@ class TestProcesses(StartCase):
                     break
                 shown += block
             os.close(leader)
-            self.assertEqual(process.wait(timeout=20), 0, shown)
+            self.assertEqual(process.wait(timeout=harness.TIMEOUT), 0, shown)
             self.assertNotIn(b"not a tty", shown)
 
     def running(self, target, *command):
@@ -183,14 +183,14 @@ class TestProcesses(StartCase):
     def test_a_container_is_one_process(self):
         process = self.running(self.container(), "sh", "-c", "echo ready; read line")
         self.assertEqual(self.user.processes(), [process.pid])
-        process.communicate(b"\n", timeout=20)
+        process.communicate(b"\n", timeout=harness.TIMEOUT)
         self.assertEqual(process.returncode, 0)
 
     def test_a_start_makes_no_other_process_and_runs_no_other_program(self):
         process = self.start("strace", "-f", "-qq", "-e",
                              "trace=execve,clone,clone3,fork,vfork", "enroot", "start",
                              self.container(), "/bin/true")
-        _, trace = process.communicate(timeout=30)
+        _, trace = process.communicate(timeout=harness.TIMEOUT)
         self.assertEqual(process.returncode, 0, trace)
         calls = [line for line in harness.text(trace).splitlines() if " = 0" in line
                  or "clone" in line or "fork" in line]
@@ -203,26 +203,26 @@ class TestProcesses(StartCase):
                                "echo ready; read line")
         self.assertLessEqual(len(self.user.processes()), 2)
         self.assertIn(process.pid, self.user.processes())
-        process.communicate(b"\n", timeout=20)
+        process.communicate(b"\n", timeout=harness.TIMEOUT)
         self.assertEqual(process.returncode, 0)
-        self.assertEqual(self.wait_for_no_process(self.user, 1), [])
+        self.assertEqual(self.wait_for_no_process(self.user), [])
 
     def test_nothing_is_left_after_a_container_is_killed(self):
         for target in self.each():
             for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 process = self.running(target, "sh", "-c", "echo ready; exec sleep 1000")
                 process.send_signal(number)
-                process.communicate(timeout=20)
-                self.assertEqual(self.wait_for_no_process(self.user, 1), [], number)
+                process.communicate(timeout=harness.TIMEOUT)
+                self.assertEqual(self.wait_for_no_process(self.user), [], number)
 
     def test_the_image_stays_while_a_process_in_the_background_uses_it(self):
         image = harness.world.library.squashed("alpine")
         process = self.start("enroot", "start", image, "sh", "-c",
                              "(sleep 1; cat /etc/os-release >&2) >/dev/null & echo done",
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=harness.TIMEOUT)
         self.assertEqual((out, err.decode()), (b"done\n", images.OS_RELEASE.decode()))
-        self.assertEqual(self.wait_for_no_process(self.user, 2), [])
+        self.assertEqual(self.wait_for_no_process(self.user), [])
 
     def test_ctrl_c_on_the_terminal_ends_everything(self):
         for target in self.each():
@@ -230,8 +230,8 @@ class TestProcesses(StartCase):
                                  start_new_session=True)
             self.assertEqual(process.stdout.readline(), b"ready\n")
             os.killpg(process.pid, signal.SIGINT)
-            process.communicate(timeout=20)
-            self.assertEqual(self.wait_for_no_process(self.user, 1), [])
+            process.communicate(timeout=harness.TIMEOUT)
+            self.assertEqual(self.wait_for_no_process(self.user), [])
 
     def test_open_files_do_not_leak_in(self):
         with open(self.user.work + "/secret", "w") as file:
@@ -242,7 +242,7 @@ class TestProcesses(StartCase):
             try:
                 process = self.start("enroot", "start", target, "ls", "-l", "/proc/self/fd",
                                      pass_fds=[secret, other])
-                out, _ = process.communicate(timeout=20)
+                out, _ = process.communicate(timeout=harness.TIMEOUT)
             finally:
                 os.close(secret)
                 os.close(other)
@@ -258,7 +258,7 @@ class TestProcesses(StartCase):
         for target in targets + [harness.world.library.squashed("alpine")]:
             running = [self.start("enroot", "start", target, "sh", "-c", "echo %d" % index)
                        for index in range(25)]
-            ended = [process.communicate(timeout=60) for process in running]
+            ended = [process.communicate(timeout=harness.TIMEOUT) for process in running]
             for index, (out, err) in enumerate(ended):
                 self.assertEqual(out, b"%d\n" % index, err)
 

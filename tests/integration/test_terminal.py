@@ -36,7 +36,7 @@ class Terminal:
     def send(self, data):
         os.write(self.leader, data if isinstance(data, bytes) else data.encode())
 
-    def expect(self, pattern, seconds=30):
+    def expect(self, pattern, seconds=harness.TIMEOUT):
         """Wait until what is shown matches; returns the match. What follows is kept."""
         deadline = time.monotonic() + seconds
         while True:
@@ -55,7 +55,7 @@ class Terminal:
                 self.case.fail("the end instead of %r in %r" % (pattern, self.shown))
             self.shown += data
 
-    def wait_for_foreground(self, name, seconds=20):
+    def wait_for_foreground(self, name, seconds=harness.TIMEOUT):
         """Until the leader of the group that gets what the keys send is a program."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -66,7 +66,7 @@ class Terminal:
             time.sleep(0.02)
         self.case.fail("%s is not in the foreground" % name)
 
-    def wait(self, seconds=20):
+    def wait(self, seconds=harness.TIMEOUT):
         """The exit status; what is still shown is read away."""
         deadline = time.monotonic() + seconds
         while self.process.poll() is None and time.monotonic() < deadline:
@@ -150,7 +150,7 @@ class TestTerminal(harness.Case):
             terminal.expect("outer> ")
             terminal.send("exit\n")
             terminal.wait()
-            self.assertEqual(self.wait_for_no_process(self.user, 5), [])
+            self.assertEqual(self.wait_for_no_process(self.user), [])
 
     def test_a_script_gets_the_terminal_back(self):
         """A shell inside takes the terminal; whoever runs next outside must have it again."""
@@ -179,10 +179,11 @@ class TestTerminal(harness.Case):
                                 "sleep 1000 & echo ready; wait")
             terminal.expect("ready\r\n")
             os.close(terminal.leader)
-            terminal.process.wait(timeout=20)
+            terminal.process.wait(timeout=harness.TIMEOUT)
             self.assertEqual(terminal.process.returncode, -signal.SIGHUP)
             for pid in self.user.processes():
                 # Without a namespace, what is in the background may live on: as outside.
                 if "--pid" not in arguments:
-                    os.kill(pid, signal.SIGKILL)
-            self.assertEqual(self.wait_for_no_process(self.user, 5), [])
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+            self.assertEqual(self.wait_for_no_process(self.user), [])
