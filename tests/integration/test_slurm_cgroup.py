@@ -91,7 +91,8 @@ class TestGroups(LifeCase):
 
     def test_a_step_is_cancelled_during_an_import(self):
         with SlowRegistry() as registry:
-            process = self.start_step("-N2", "--ntasks=4", "--job-name=slow", registry.image, "true")
+            process = self.start_step("-N2", "--ntasks=4", "--job-name=slow", registry.image,
+                                      "true")
             self.wait_for_import(registry)
             self.slurm("scancel", "--name=slow")
             self.ends(process, code=143)
