@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "commands/cache.h"
+#include "commands/print.h"
 #include "commands/record.h"
 #include "store/store.h"
 #include "util/cancel.h"
@@ -86,10 +87,7 @@ static int print_json(const struct store *store, const struct store_items *items
                 json_write_end(&writer);
         }
         json_write_end(&writer);
-        if (text.failed)
-                return error_no_memory(err);
-        (void)fputs(strbuf_text(&text), out);
-        return 0;
+        return print_result(&text, out, err);
 }
 
 int command_cache_list(const struct command_context *context, bool json, FILE *out,

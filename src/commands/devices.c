@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "commands/commands.h"
+#include "commands/print.h"
 #include "env/env.h"
 #include "gpu/gpu.h"
 #include "util/json_writer.h"
@@ -31,10 +32,7 @@ static int print_json(const struct gpu_survey *survey, FILE *out, struct error *
                 json_write_text(&writer, NULL, survey->failures.items[i]);
         json_write_end(&writer);
         json_write_end(&writer);
-        if (text.failed)
-                return error_no_memory(err);
-        (void)fputs(text.data, out);
-        return 0;
+        return print_result(&text, out, err);
 }
 
 static void print_survey(const struct gpu_survey *survey, FILE *out)

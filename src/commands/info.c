@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "commands/print.h"
 #include "util/json_writer.h"
 
 /* ENROOT_REGISTRY_PASSWORD: what info prints ends up in bug reports. */
@@ -63,10 +64,7 @@ static int print_json(const struct config *config, FILE *out, struct error *err)
         }
         json_write_end(&writer);
         json_write_end(&writer);
-        if (text.failed)
-                return error_no_memory(err);
-        (void)fputs(text.data, out);
-        return 0;
+        return print_result(&text, out, err);
 }
 
 int command_info(const struct command_context *context, bool json, FILE *out, struct error *err)

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "commands/print.h"
 #include "commands/subject.h"
 #include "util/json_writer.h"
 
@@ -195,8 +196,5 @@ int command_inspect(const struct command_context *context,
         if (document && image_config_parse(document, strlen(document), &config, err) < 0)
                 return error_prefix(err, "%s: configuration", arguments->word);
         (arguments->json ? write_json : write_text)(&subject, &config, &text);
-        if (text.failed)
-                return error_no_memory(err);
-        (void)fputs(strbuf_text(&text), out);
-        return 0;
+        return print_result(&text, out, err);
 }

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "commands/place.h"
+#include "commands/print.h"
 #include "commands/record.h"
 #include "util/json_writer.h"
 #include "util/path.h"
@@ -192,8 +193,5 @@ int list_json(const struct config *config, const struct strlist *names,
                         write_image(&writer, process->image, processes);
         }
         json_write_end(&writer);
-        if (text.failed)
-                return error_no_memory(err);
-        (void)fputs(text.data, out);
-        return 0;
+        return print_result(&text, out, err);
 }

@@ -5,19 +5,15 @@
 #include <errno.h>
 
 #include "commands/commands.h"
+#include "commands/print.h"
 #include "oci/oci.h"
 #include "util/json_writer.h"
-
-static int print(const struct strbuf *text, FILE *out, struct error *err)
-{
-        return fputs(strbuf_text(text), out) < 0 ? error_errno(err, "standard output") : 0;
-}
 
 int command_oci_features(FILE *out, struct error *err)
 {
         auto_strbuf struct strbuf text = STRBUF_INIT;
 
-        return oci_features(&text, err) < 0 ? -1 : print(&text, out, err);
+        return oci_features(&text, err) < 0 ? -1 : print_result(&text, out, err);
 }
 
 int command_oci_state(const char *root, const char *id, FILE *out, struct error *err)
@@ -28,7 +24,7 @@ int command_oci_state(const char *root, const char *id, FILE *out, struct error 
 
         if (root_fd < 0 || oci_state_print(&state, true, &text, err) < 0)
                 return -1;
-        return print(&text, out, err);
+        return print_result(&text, out, err);
 }
 
 static int add_row(const struct oci_state *state, struct strbuf *text, struct error *err)
@@ -92,5 +88,5 @@ int command_oci_list(const char *root, enum list_format format, FILE *out, struc
         }
         if (format == LIST_JSON)
                 json_write_end(&writer);
-        return text.failed ? error_no_memory(err) : print(&text, out, err);
+        return print_result(&text, out, err);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "commands/commands.h"
+#include "commands/print.h"
 #include "oci/oci.h"
 #include "util/cleanup.h"
 #include "util/io.h"
@@ -28,9 +29,7 @@ static int print_json(const pid_t *pids, size_t count, FILE *out, struct error *
         for (size_t i = 0; i < count; i++)
                 json_write_number(&writer, NULL, pids[i]);
         json_write_end(&writer);
-        if (text.failed)
-                return error_no_memory(err);
-        return fputs(strbuf_text(&text), out) < 0 ? error_errno(err, "standard output") : 0;
+        return print_result(&text, out, err);
 }
 
 /* What ps(1) prints of all processes; its own options are the caller's. */
