@@ -706,18 +706,25 @@ class TestSlurm(OciCase):
         self.fails("run", "c", "-b", self.bundle(self.spec("true")), "x", says="too many arguments")
 
 
-PODMAN = """
-mount -t cgroup2 cgroup2 /sys/fs/cgroup
-printf '[storage]\\ndriver="vfs"\\ngraphroot="%s/root"\\nrunroot="%s/run"\\n' $1 $1 >$1/storage.conf
-cat >$1/containers.conf <<END
+# A function of the shell, for podman that is to call the program in the directory $2.
+CONTAINERS_CONF = """
+bin=$2
+containers_conf() {
+    cat <<END
 [engine]
 cgroup_manager="cgroupfs"
 events_logger="file"
 runtime_supports_nocgroup=["enroot-oci"]
 runtime_supports_json=["enroot-oci"]
 [engine.runtimes]
-enroot-oci=["$2/enroot-oci"]
+enroot-oci=["$bin/enroot-oci"]
 END
+}
+"""
+PODMAN = CONTAINERS_CONF + """
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+printf '[storage]\\ndriver="vfs"\\ngraphroot="%s/root"\\nrunroot="%s/run"\\n' $1 $1 >$1/storage.conf
+containers_conf >$1/containers.conf
 export CONTAINERS_STORAGE_CONF=$1/storage.conf CONTAINERS_CONF=$1/containers.conf
 podman() { command podman --runtime enroot-oci "$@"; }
 tar --owner=0 --group=0 -C $3 -c . | podman import --quiet - test/alpine >/dev/null

@@ -5,7 +5,7 @@ import subprocess
 import harness
 import test_oci
 
-PODMAN = """
+PODMAN = test_oci.CONTAINERS_CONF + """
 export HOME=$1/home XDG_RUNTIME_DIR=$1/run DBUS_SESSION_BUS_ADDRESS=unix:path=/missing
 mkdir -p $HOME/.config/containers $1/run; cd $HOME/.config/containers
 cat >storage.conf <<END
@@ -16,15 +16,7 @@ runroot="$1/run/containers"
 [storage.options]
 ignore_chown_errors="true"
 END
-cat >containers.conf <<END
-[engine]
-cgroup_manager="cgroupfs"
-events_logger="file"
-runtime_supports_nocgroup=["enroot-oci"]
-runtime_supports_json=["enroot-oci"]
-[engine.runtimes]
-enroot-oci=["$2/enroot-oci"]
-END
+containers_conf >containers.conf
 podman() { command podman --runtime enroot-oci "$@"; }
 podman system migrate >/dev/null 2>&1
 tar -C $3 -c . | podman import --quiet - test/alpine >/dev/null
