@@ -142,7 +142,7 @@ static int use_image(struct error *err)
                 return -1;
         if (strcmp(strbuf_text(&text), FILE_TEXT) != 0)
                 return error_set(err, EBADMSG, "a file of the image has other content");
-        made = open("new", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        made = open("new", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         return made < 0 ? error_errno(err, "cannot write to the layer in memory") : 0;
 }
 
