@@ -67,7 +67,7 @@ struct codec_stream {
         uint8_t *buffer; /* for input that the source does not lend */
         bool done;       /* the decoder may stop where it is */
 
-        struct points_noter *noter;  /* or NULL */
+        struct points_noter *noter; /* or NULL */
         uint64_t fetched, given_out; /* bytes from the source; to the reader by earlier calls */
 };
 
@@ -253,8 +253,8 @@ static struct stream *open_stream(struct stream *source, int fd, atomic_bool *co
         }
         self->head_size = (size_t)n;
         self->format = recognise(self->head, self->head_size);
-        if (self->format &&
-            (open_decoder(self, err) < 0 || (fd >= 0 && open_noter(self, fd, complete, err) < 0))) {
+        if (self->format && (open_decoder(self, err) < 0 ||
+                             (fd >= 0 && open_noter(self, fd, complete, err) < 0))) {
                 codec_close(&self->base);
                 return NULL;
         }

@@ -33,39 +33,46 @@ static int append(struct duplicates *duplicates, struct stored_file *file, uint6
         return 0;
 }
 
+typedef bool same_fn(const struct stored_file *a, const struct stored_file *b);
+
+/* By a hash that is equal where the files are the same. */
+static int find_or_add(struct duplicates *set, uint64_t hash, same_fn *same,
+                       struct stored_file *file, struct stored_file **ret)
+{
+        size_t cursor = 0;
+        uint32_t item;
+
+        while (hash_index_next(&set->index, hash, &cursor, &item)) {
+                if (same(set->files[item], file)) {
+                        *ret = set->files[item];
+                        return 0;
+                }
+        }
+        *ret = NULL;
+        return append(set, file, hash);
+}
+
+static bool same_size(const struct stored_file *a, const struct stored_file *b)
+{
+        return a->size == b->size;
+}
+
 int duplicates_find_or_add_size(struct duplicates *sizes, const struct content_hash_key *key,
                                 struct stored_file *file, struct stored_file **ret_first)
 {
         /* With the key, so that no image can choose sizes whose slots collide. */
         uint64_t hash = content_hash_of(key, &file->size, sizeof(file->size)).value[0];
-        size_t cursor = 0;
-        uint32_t item;
 
-        while (hash_index_next(&sizes->index, hash, &cursor, &item)) {
-                if (sizes->files[item]->size == file->size) {
-                        *ret_first = sizes->files[item];
-                        return 0;
-                }
-        }
-        *ret_first = NULL;
-        return append(sizes, file, hash);
+        return find_or_add(sizes, hash, same_size, file, ret_first);
+}
+
+static bool same_content(const struct stored_file *a, const struct stored_file *b)
+{
+        return same_size(a, b) && content_hash_equal(&a->hash, &b->hash);
 }
 
 int duplicates_find_or_add(struct duplicates *duplicates, struct stored_file *file,
                            struct stored_file **ret_earlier)
 {
-        size_t cursor = 0;
-        uint32_t item;
-
-        while (hash_index_next(&duplicates->index, file->hash.value[0], &cursor, &item)) {
-                struct stored_file *earlier = duplicates->files[item];
-
-                if (earlier->size == file->size &&
-                    content_hash_equal(&earlier->hash, &file->hash)) {
-                        *ret_earlier = earlier;
-                        return 0;
-                }
-        }
-        *ret_earlier = NULL;
-        return append(duplicates, file, file->hash.value[0]);
+        return find_or_add(duplicates, file->hash.value[0], same_content, file, ret_earlier);
 }

@@ -10,10 +10,7 @@ struct duplicates {
         struct hash_index index;
 };
 
-#define DUPLICATES_INIT                                                                            \
-        {                                                                                          \
-                .files = NULL                                                                      \
-        }
+#define DUPLICATES_INIT { .files = NULL }
 
 void duplicates_release(struct duplicates *duplicates);
 
