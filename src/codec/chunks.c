@@ -392,17 +392,14 @@ struct stream *chunks_part_open(struct chunks_part *part, unsigned int threads, 
 struct stream *codec_open_points(int fd, uint64_t size, int points_fd, unsigned int threads,
                                  size_t ahead, struct error *err)
 {
-        auto_cleanup(cleanup_chunks) struct chunks *self = NULL;
+        auto_cleanup(cleanup_chunks) struct chunks *self = chunks_new(fd, points_fd, err);
 
+        if (!self)
+                return NULL;
         if (!gzip_format.points) {
-                (void)close(fd);
-                (void)close(points_fd);
                 error_set(err, ENOTSUP, "%s: no points", gzip_format.name);
                 return NULL;
         }
-        self = chunks_new(fd, points_fd, err);
-        if (!self)
-                return NULL;
         if (gzip_format.points->load(err) < 0 || read_table(self, size, err) < 0 ||
             start(self, threads, ahead, err) < 0)
                 return NULL;
