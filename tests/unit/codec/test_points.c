@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <zlib.h>
 
 #include "codec/codec.h"
+#include "sample.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 
@@ -22,20 +22,6 @@
 #define AHEAD     ((size_t)64 << 20)
 
 static uint8_t *data;
-
-/* Words out of a small set, so that it compresses as text does. */
-static void make_data(void)
-{
-        uint32_t random = 7;
-
-        data = malloc(DATA_SIZE);
-        assert_non_null(data);
-        for (size_t i = 0; i < DATA_SIZE; i++) {
-                if (i % 5 == 0)
-                        random = random * 1103515245 + 12345;
-                data[i] = (uint8_t)("etaoin shrdlu\n\0x"[(random >> (16 + i % 5)) & 15]);
-        }
-}
 
 static int memory_file(const void *content, size_t size)
 {
@@ -49,19 +35,10 @@ static int memory_file(const void *content, size_t size)
 /* Append the member that zlib makes of size bytes from offset on. */
 static void deflate_to(int fd, size_t offset, size_t size, int level)
 {
-        size_t room = size + size / 8 + 4096;
-        auto_free uint8_t *out = malloc(room);
-        z_stream stream = { .next_in = data + offset, .avail_in = (uInt)size };
+        size_t length;
+        auto_free uint8_t *member = make_member(data + offset, size, level, &length);
 
-        assert_non_null(out);
-        assert_int_equal(
-                deflateInit2(&stream, level, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY),
-                Z_OK);
-        stream.next_out = out;
-        stream.avail_out = (uInt)room;
-        assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
-        assert_int_equal(io_write_full(fd, out, stream.total_out), 0);
-        (void)deflateEnd(&stream);
+        assert_int_equal(io_write_full(fd, member, length), 0);
 }
 
 static uint64_t size_of(int fd)
@@ -161,7 +138,7 @@ static void test_stored(void **state)
         assert_true(note(fd, points, DATA_SIZE));
         expect_data(fd, points, DATA_SIZE);
         free(data);
-        make_data();
+        data = make_text(DATA_SIZE);
 }
 
 /* As "cat a.gz b.gz" has it; the checksums of members end at their borders. */
@@ -309,7 +286,7 @@ int main(void)
         };
         int failed;
 
-        make_data();
+        data = make_text(DATA_SIZE);
         failed = cmocka_run_group_tests(tests, NULL, NULL);
         free(data);
         return failed;

@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <zlib.h>
 
 #include "codec/codec.h"
+#include "sample.h"
 #include "util/cleanup.h"
 #include "util/io.h"
 
@@ -27,31 +27,6 @@
 static uint8_t *data;
 static uint8_t *packed;
 static size_t packed_size;
-
-/* Words out of a small set, so that it compresses as text does. */
-static void make_data(void)
-{
-        uint32_t random = 7;
-        size_t room = DATA_SIZE + DATA_SIZE / 8;
-        z_stream stream = { .avail_in = (uInt)DATA_SIZE };
-
-        data = malloc(DATA_SIZE);
-        packed = malloc(room);
-        assert_true(data && packed);
-        for (size_t i = 0; i < DATA_SIZE; i++) {
-                if (i % 5 == 0)
-                        random = random * 1103515245 + 12345;
-                data[i] = (uint8_t)("etaoin shrdlu\n\0x"[(random >> (16 + i % 5)) & 15]);
-        }
-        assert_int_equal(
-                deflateInit2(&stream, 1, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY), Z_OK);
-        stream.next_in = data;
-        stream.next_out = packed;
-        stream.avail_out = (uInt)room;
-        assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
-        packed_size = stream.total_out;
-        (void)deflateEnd(&stream);
-}
 
 /* ---- a blob that arrives ---- */
 
@@ -289,7 +264,8 @@ int main(void)
         };
         int failed;
 
-        make_data();
+        data = make_text(DATA_SIZE);
+        packed = make_member(data, DATA_SIZE, 1, &packed_size);
         failed = cmocka_run_group_tests(tests, NULL, NULL);
         free(data);
         free(packed);
