@@ -44,7 +44,8 @@ class Bench:
         for directory in (self.scratch, self.images, self.tools):
             os.mkdir(directory)
         self.probe, self.limit_program = (
-            shutil.copy("%s/bench/%s" % (options.build, name), self.tools) for name in ("probe", "limit"))
+            shutil.copy("%s/bench/%s" % (options.build, name), self.tools)
+            for name in ("probe", "limit"))
         self.pushed, self.squashed_images = {}, {}
         self.results = {"machine": machine(options.quick), "tables": {}, "curves": {}, "facts": {},
                         "skipped": {}, "failed": {}}
